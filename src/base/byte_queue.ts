@@ -1,0 +1,306 @@
+/**
+ * Where received bytes wait until they make a frame: one slab with two offsets.
+ *
+ * Owns the memory that a connection reads into, and how large it is. Knows no frame format and
+ * reads nothing itself: a read loop asks for `space`, fills it, and lets a decoder take from the
+ * front.
+ *
+ * 1. Unconsumed bytes are `buffer[start, end)`, always in one piece.
+ * 2. Only memory behind `end` is ever written to, so a view that was taken stays as it is for ever.
+ *    A slab is not used again; when its tail is short, a new one takes over and the partial frame
+ *    at its end, if there is one, is copied once.
+ * 3. No length that a header claims is allocated: memory grows with the bytes that really came.
+ * 4. Work is linear in the bytes, however they are cut into reads.
+ */
+import type { Bytes } from "./types.ts";
+
+/** Of a quiet connection: 10,000 of them wait in 5 MB. */
+const IDLE_SLAB = 512;
+/** Of a busy one. A new slab costs about as much as five reads, so it should take many. */
+const SLAB = 65_536;
+/** With less than this left, starting a new slab is cheaper than a read that is cut short. */
+const SHORT_TAIL = 8_192;
+const SHORT_IDLE_TAIL = 256;
+/** A connection is quiet again after so many reads in a row of at most so many bytes. */
+const QUIET_READS = 8;
+const QUIET_SIZE = 256;
+/** Needles whose search is remembered, so that a codec may look for several in turn. */
+const MAX_SEARCHES = 4;
+
+const EMPTY: Bytes = new Uint8Array(0);
+
+/** How far a needle was looked for: no match begins before `at`. */
+interface Search {
+  readonly needle: number | Uint8Array;
+  at: number;
+}
+
+/**
+ * Bytes that were received and not yet decoded.
+ *
+ * A codec uses the methods that `peek`, `take`, `skip` and look for bytes. The rest is for what
+ * reads into the queue, and for decoders that work in place.
+ *
+ * @example
+ * ```ts
+ * import { ByteQueue } from "@vgo/vnet/frames";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const queue = new ByteQueue(new Uint8Array([0, 2, 7, 8, 9]));
+ * const length = queue.peekUint16(0);
+ * queue.skip(2);
+ * assertEquals(queue.take(length), new Uint8Array([7, 8]));
+ * assertEquals(queue.length, 1);
+ * ```
+ */
+export class ByteQueue {
+  /** The present slab. Changes when `space` or `push` needs a new one. */
+  buffer: Bytes = EMPTY;
+  /** Where in `buffer` the unconsumed bytes begin. May be moved forward, up to `end`. */
+  start = 0;
+  /** Where in `buffer` they end. */
+  end = 0;
+  /**
+   * How many bytes, counted from `start`, the next frame is made of. A decoder that knows may set it
+   * when it has to wait: it saves copies of a large frame. New bytes set it back to 0.
+   */
+  wanted = 0;
+  #busy = false;
+  #quietReads = 0;
+  /** The most bytes that ever waited at once: so much of a header's claim is believed. */
+  #proven = 0;
+  #searches: Search[] | undefined;
+
+  /** Makes a queue that holds a copy of `initial`. */
+  constructor(initial?: Uint8Array) {
+    if (initial !== undefined) this.push(initial);
+  }
+
+  /** Unconsumed bytes. */
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /**
+   * Takes bytes off the front. They share the slab, which is not written to again.
+   *
+   * @throws {RangeError} where there are fewer
+   */
+  take(length: number): Bytes {
+    const from = this.start;
+    this.skip(length);
+    return new Uint8Array(this.buffer.buffer, from, length);
+  }
+
+  /**
+   * Takes one byte off the front.
+   *
+   * @throws {RangeError} where there is none
+   */
+  takeUint8(): number {
+    const value = this.peekUint8(0);
+    this.start++;
+    return value;
+  }
+
+  /**
+   * Drops bytes off the front.
+   *
+   * @throws {RangeError} where there are fewer
+   */
+  skip(length: number): void {
+    // Also false for what is negative, broken or no number.
+    if ((length >>> 0) !== length || length > this.end - this.start) {
+      throw outOfRange(`take ${length} bytes`, this.length);
+    }
+    this.start += length;
+  }
+
+  /**
+   * Reads the byte at index `at`, and leaves it there.
+   *
+   * @throws {RangeError} where there is none
+   */
+  peekUint8(at: number): number {
+    return this.buffer[this.#index(at, 1)]!;
+  }
+
+  /**
+   * Reads two bytes from index `at`, big-endian unless told otherwise, and leaves them there.
+   *
+   * @throws {RangeError} where there are fewer
+   */
+  peekUint16(at: number, littleEndian = false): number {
+    const buffer = this.buffer;
+    const i = this.#index(at, 2);
+    return littleEndian ? buffer[i]! | buffer[i + 1]! << 8 : buffer[i]! << 8 | buffer[i + 1]!;
+  }
+
+  /**
+   * Reads four bytes from index `at`, big-endian unless told otherwise, and leaves them there.
+   *
+   * @throws {RangeError} where there are fewer
+   */
+  peekUint32(at: number, littleEndian = false): number {
+    const buffer = this.buffer;
+    const i = this.#index(at, 4);
+    const value = littleEndian
+      ? buffer[i]! | buffer[i + 1]! << 8 | buffer[i + 2]! << 16 | buffer[i + 3]! << 24
+      : buffer[i]! << 24 | buffer[i + 1]! << 16 | buffer[i + 2]! << 8 | buffer[i + 3]!;
+    return value >>> 0;
+  }
+
+  /**
+   * Where the first `needle` begins, a byte or a sequence, or -1. The queue remembers how far it has
+   * looked, so asking after each read costs no more than asking once.
+   *
+   * @throws {RangeError} where the needle is no byte, or empty
+   */
+  indexOf(needle: number | Uint8Array): number {
+    const search = this.#searchFor(needle);
+    const from = Math.max(search.at, this.start);
+    const at = typeof needle === "number"
+      ? indexOfByte(this.buffer, needle, from, this.end)
+      : indexOfBytes(this.buffer, needle, from, this.end);
+    const length = typeof needle === "number" ? 1 : needle.length;
+    search.at = at >= 0 ? at : Math.max(from, this.end - length + 1);
+    return at < 0 ? -1 : at - this.start;
+  }
+
+  /**
+   * Memory to read into, right behind `end`; tell `fill` how much of it was used. It is valid until
+   * the queue is asked for memory again.
+   */
+  space(wanted: number = this.wanted): Bytes {
+    const have = this.end - this.start;
+    const room = this.buffer.length - this.start;
+    const tail = this.buffer.length - this.end;
+    const size = this.#sizeFor(have, wanted);
+    const fits = wanted > have && wanted <= room;
+    if (!fits) {
+      const short = tail < (this.buffer.length < SLAB ? SHORT_IDLE_TAIL : SHORT_TAIL);
+      const tooSmall = wanted > SLAB && size > room;
+      const tooLarge = have === 0 && !this.#busy && this.buffer.length > IDLE_SLAB;
+      if (short || tooSmall || tooLarge) this.#move(size);
+    }
+    return this.buffer.subarray(this.end);
+  }
+
+  /**
+   * Appends the first `count` bytes of what `space` gave.
+   *
+   * @throws {RangeError} where it did not give that many
+   */
+  fill(count: number): void {
+    const tail = this.buffer.length - this.end;
+    if ((count >>> 0) !== count || count > tail) throw outOfRange(`fill ${count} bytes`, tail);
+    this.end += count;
+    this.wanted = 0;
+    const waiting = this.end - this.start;
+    if (waiting > this.#proven) this.#proven = waiting;
+    if (count === tail) {
+      this.#busy = true;
+      this.#quietReads = 0;
+    } else if (count > QUIET_SIZE) {
+      this.#quietReads = 0;
+    } else if (++this.#quietReads === QUIET_READS) {
+      this.#busy = false;
+      this.#proven = 0;
+    }
+  }
+
+  /** Appends a copy of `data`. */
+  push(data: Uint8Array): void {
+    if (this.buffer.length - this.end < data.length) {
+      const have = this.end - this.start;
+      this.#move(Math.max(have + data.length, this.#sizeFor(have, 0)));
+    }
+    this.buffer.set(data, this.end);
+    this.end += data.length;
+    this.wanted = 0;
+  }
+
+  #index(at: number, count: number): number {
+    if ((at >>> 0) !== at || at + count > this.end - this.start) {
+      throw outOfRange(`peek ${count} bytes at index ${at}`, this.length);
+    }
+    return this.start + at;
+  }
+
+  /** How large the next slab is. Each copy at least doubles what fits, hence linear work. */
+  #sizeFor(have: number, wanted: number): number {
+    const base = this.#busy ? SLAB : IDLE_SLAB;
+    // A hint that is hardly ahead may be followed by one that is hardly further.
+    if (wanted <= have * 1.5) return Math.max(base, have * 2);
+    if (wanted <= base) return base;
+    return Math.min(wanted, Math.max(base, have * 4, this.#proven));
+  }
+
+  #move(size: number): void {
+    const slab = new Uint8Array(size);
+    const { buffer, start, end } = this;
+    if (end > start) slab.set(buffer.subarray(start, end));
+    if (this.#searches !== undefined) {
+      for (const search of this.#searches) search.at = Math.max(0, search.at - start);
+    }
+    this.buffer = slab;
+    this.start = 0;
+    this.end = end - start;
+  }
+
+  #searchFor(needle: number | Uint8Array): Search {
+    const searches = this.#searches ??= [];
+    for (const search of searches) {
+      if (sameNeedle(search.needle, needle)) return search;
+    }
+    if (typeof needle === "number" ? (needle & 0xff) !== needle : needle.length === 0) {
+      throw new RangeError(
+        `Cannot look for needle as it must be a byte or at least one byte long: current value is ${
+          typeof needle === "number" ? needle : "empty"
+        }`,
+      );
+    }
+    if (searches.length === MAX_SEARCHES) searches.shift();
+    const search = { needle: typeof needle === "number" ? needle : needle.slice(), at: this.start };
+    searches.push(search);
+    return search;
+  }
+}
+
+function indexOfByte(buffer: Bytes, byte: number, from: number, end: number): number {
+  // A call into the engine only pays off for more than a few bytes.
+  const near = Math.min(end, from + 32);
+  for (let i = from; i < near; i++) {
+    if (buffer[i] === byte) return i;
+  }
+  if (near === end) return -1;
+  const at = buffer.subarray(near, end).indexOf(byte);
+  return at < 0 ? -1 : near + at;
+}
+
+function indexOfBytes(buffer: Bytes, needle: Uint8Array, from: number, end: number): number {
+  const last = end - needle.length + 1;
+  for (let at = from; at < last; at++) {
+    at = indexOfByte(buffer, needle[0]!, at, last);
+    if (at < 0) return -1;
+    let same = 1;
+    while (same < needle.length && buffer[at + same] === needle[same]) same++;
+    if (same === needle.length) return at;
+  }
+  return -1;
+}
+
+function sameNeedle(a: number | Uint8Array, b: number | Uint8Array): boolean {
+  if (typeof a === "number" || typeof b === "number") return a === b;
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== b[i]) return false;
+  }
+  return true;
+}
+
+function outOfRange(action: string, available: number): RangeError {
+  return new RangeError(
+    `Cannot ${action} as they must lie within the queue: current length is ${available}`,
+  );
+}

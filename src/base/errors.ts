@@ -1,0 +1,202 @@
+/**
+ * The errors of vnet, all of them.
+ *
+ * The class says what kind of operation failed, `code` what happened, `initiator` whose doing it was,
+ * and `cause` chains what lies beneath. Misuse is a `TypeError` or a `RangeError` instead. A wait
+ * that was aborted rejects with `signal.reason` itself.
+ */
+import type { Initiator } from "./types.ts";
+import type { CloseInfo } from "./lifecycle.ts";
+
+/** Why a session or a link ended. The last three never travel on the wire. */
+export type CloseCode =
+  | "NORMAL"
+  | "DRAINING"
+  | "PROTOCOL"
+  | "BAD_FRAME"
+  | "FRAME_TOO_LARGE"
+  | "UNKNOWN_CRITICAL"
+  | "FLOW_CONTROL"
+  | "FLOOD"
+  | "HANDSHAKE_TIMEOUT"
+  | "BAD_VERSION"
+  | "BAD_LIMITS"
+  | "AUTH_FAILED"
+  | "CLIENT_ID_IN_USE"
+  | "CLIENT_ID_INVALID"
+  | "TOO_MANY_CONNECTIONS"
+  | "SESSION_UNKNOWN"
+  | "SESSION_EXPIRED"
+  | "SESSION_EVICTED"
+  | "SESSION_CORRUPT"
+  | "STALE_ATTACH"
+  | "TAKEN_OVER"
+  | "CONFIG_CHANGED"
+  | "HEARTBEAT_TIMEOUT"
+  | "SLOW_CONSUMER"
+  | "SERVER_RESTART"
+  | "INTERNAL"
+  | "UNSUPPORTED"
+  | "WRITE_TIMEOUT"
+  | "LINK_LOST"
+  | "ABORTED";
+
+/** Why no connection could be opened, or no address bound. */
+export type DialCode =
+  | "REFUSED"
+  | "UNREACHABLE"
+  | "NAME_NOT_FOUND"
+  | "TIMEOUT"
+  | "NOT_PERMITTED"
+  | "WRONG_PROTOCOL"
+  | "ADDRESS_IN_USE";
+
+/** How a call can fail: gRPC's sixteen status codes other than OK. */
+export type RpcCode =
+  | "CANCELLED"
+  | "UNKNOWN"
+  | "INVALID_ARGUMENT"
+  | "DEADLINE_EXCEEDED"
+  | "NOT_FOUND"
+  | "ALREADY_EXISTS"
+  | "PERMISSION_DENIED"
+  | "RESOURCE_EXHAUSTED"
+  | "FAILED_PRECONDITION"
+  | "ABORTED"
+  | "OUT_OF_RANGE"
+  | "UNIMPLEMENTED"
+  | "INTERNAL"
+  | "UNAVAILABLE"
+  | "DATA_LOSS"
+  | "UNAUTHENTICATED";
+
+/** What an error of vnet is made with. */
+export interface VnetErrorOptions extends ErrorOptions {
+  /** Whose doing it was. */
+  readonly initiator?: Initiator;
+}
+
+/** What every error of vnet is: an `Error` with a stable `code`. */
+export class VnetError extends Error {
+  /** The name of the class. */
+  override readonly name: string = "VnetError";
+  /** What happened: stable, for programs. */
+  readonly code: string;
+  /** Whose doing it was, where that is known. */
+  readonly initiator: Initiator | undefined;
+
+  /** Makes an error of the given code. */
+  constructor(code: string, message: string, options: VnetErrorOptions = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.initiator = options.initiator;
+  }
+}
+
+/** A connection could not be opened, a session not begun, or an address not bound. */
+export class ConnectError extends VnetError {
+  /** The name of the class. */
+  override readonly name: string = "ConnectError";
+  /** What happened. */
+  declare readonly code: DialCode | CloseCode;
+  /** How many dials were tried. */
+  readonly attempts: number;
+  /** How long the other end asks to wait before the next try, in ms; 0 when it did not say. */
+  readonly retryAfter: number;
+
+  /** Makes an error of the given code. */
+  constructor(
+    code: DialCode | CloseCode,
+    message: string,
+    options: VnetErrorOptions & { readonly attempts?: number; readonly retryAfter?: number } = {},
+  ) {
+    super(code, message, options);
+    this.attempts = options.attempts ?? 1;
+    this.retryAfter = options.retryAfter ?? 0;
+  }
+}
+
+/** Something was used that has ended, or it ended meanwhile. */
+export class ClosedError extends VnetError {
+  /** The name of the class. */
+  override readonly name: string = "ClosedError";
+  /** Why it ended. */
+  declare readonly code: CloseCode;
+  /** The whole story of its end. */
+  readonly info: CloseInfo;
+
+  /** Makes an error that tells how the thing ended. */
+  constructor(message: string, info: CloseInfo) {
+    super(info.code, message, {
+      initiator: info.initiator,
+      ...(info.error === undefined ? {} : { cause: info.error }),
+    });
+    this.info = info;
+  }
+}
+
+/** A wait took longer than it was allowed to. */
+export class TimeoutError extends VnetError {
+  /** The name of the class. */
+  override readonly name: string = "TimeoutError";
+  /** Always `"TIMEOUT"`. */
+  declare readonly code: "TIMEOUT";
+
+  /** Makes the error. */
+  constructor(message: string, options: VnetErrorOptions = {}) {
+    super("TIMEOUT", message, options);
+  }
+}
+
+/** Something was larger, or more, than a limit allows. */
+export class LimitError extends VnetError {
+  /** The name of the class. */
+  override readonly name: string = "LimitError";
+  /** Too large by itself, or no room for it now. */
+  declare readonly code: "TOO_LARGE" | "QUEUE_FULL";
+  /** The name of the limit in `limits`. */
+  readonly limit: string;
+
+  /** Makes an error that names the limit. */
+  constructor(
+    code: "TOO_LARGE" | "QUEUE_FULL",
+    limit: string,
+    message: string,
+    options: VnetErrorOptions = {},
+  ) {
+    super(code, message, options);
+    this.limit = limit;
+  }
+}
+
+/** What {@linkcode FrameError} can say. */
+export type FrameErrorCode = "BAD_FRAME" | "FRAME_TOO_LARGE" | "TRUNCATED";
+
+/** Bytes that are no frame. Codecs throw it; the stream that it came from has ended. */
+export class FrameError extends VnetError {
+  /** The name of the class. */
+  override readonly name: string = "FrameError";
+  /** What was wrong with the bytes. @default {"BAD_FRAME"} */
+  declare readonly code: FrameErrorCode;
+
+  /** Makes the error; a codec of your own gives just the message. */
+  constructor(
+    message: string,
+    options: VnetErrorOptions & { readonly code?: FrameErrorCode } = {},
+  ) {
+    super(options.code ?? "BAD_FRAME", message, { initiator: "remote", ...options });
+  }
+}
+
+/** The other end broke the protocol. */
+export class ProtocolError extends VnetError {
+  /** The name of the class. */
+  override readonly name: string = "ProtocolError";
+  /** Which rule it broke, as the code that the link is closed with. */
+  declare readonly code: CloseCode;
+
+  /** Makes the error. */
+  constructor(code: CloseCode, message: string, options: VnetErrorOptions = {}) {
+    super(code, message, { initiator: "remote", ...options });
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Where frames are written to: one growing buffer that is used again and again.
+ *
+ * Owns the bytes until they are handed to the network. Small pieces are copied together so that
+ * one write carries many frames; a large payload is not copied but takes its place in the order.
+ */
+import type { Bytes } from "./types.ts";
+
+/** What an encoder writes with. */
+export interface ByteWriter {
+  /** Writes one byte. */
+  uint8(value: number): void;
+  /** Writes two bytes, big-endian unless told otherwise. */
+  uint16(value: number, littleEndian?: boolean): void;
+  /** Writes four bytes, big-endian unless told otherwise. */
+  uint32(value: number, littleEndian?: boolean): void;
+  /** Writes bytes. Do not change `data` afterwards: a large one is not copied. */
+  bytes(data: Uint8Array): void;
+  /** Writes text as UTF-8. */
+  text(value: string): void;
+}
+
+/** From this size on a payload is written by itself: copying it would cost more than a second write. */
+const NO_COPY = 65_536;
+const FIRST_SIZE = 1_024;
+const MAX_SIZE = 65_536;
+const EMPTY: Bytes = new Uint8Array(0);
+const encoder = new TextEncoder();
+
+/** A buffer that encoders write to and one writer empties. */
+export class OutBuffer implements ByteWriter {
+  /** The current piece. Valid up to the next call that writes. */
+  buffer: Bytes = EMPTY;
+  #start = 0;
+  #position = 0;
+  #doneBytes = 0;
+  readonly #done: Uint8Array[] = [];
+
+  /** Bytes written since the last `reset`. */
+  get length(): number {
+    return this.#doneBytes + this.#position - this.#start;
+  }
+
+  /** Makes room for `count` bytes in one piece and returns where in `buffer` they go. */
+  reserve(count: number): number {
+    if (this.buffer.length - this.#position < count) this.#grow(count);
+    const at = this.#position;
+    this.#position += count;
+    return at;
+  }
+
+  uint8(value: number): void {
+    const at = this.reserve(1);
+    this.buffer[at] = value;
+  }
+
+  uint16(value: number, littleEndian = false): void {
+    const at = this.reserve(2);
+    const buffer = this.buffer;
+    if (littleEndian) {
+      buffer[at] = value;
+      buffer[at + 1] = value >>> 8;
+    } else {
+      buffer[at] = value >>> 8;
+      buffer[at + 1] = value;
+    }
+  }
+
+  uint32(value: number, littleEndian = false): void {
+    const at = this.reserve(4);
+    const buffer = this.buffer;
+    if (littleEndian) {
+      buffer[at] = value;
+      buffer[at + 1] = value >>> 8;
+      buffer[at + 2] = value >>> 16;
+      buffer[at + 3] = value >>> 24;
+    } else {
+      buffer[at] = value >>> 24;
+      buffer[at + 1] = value >>> 16;
+      buffer[at + 2] = value >>> 8;
+      buffer[at + 3] = value;
+    }
+  }
+
+  bytes(data: Uint8Array): void {
+    if (data.length >= NO_COPY) {
+      this.#finishPiece();
+      this.#done.push(data);
+      this.#doneBytes += data.length;
+      return;
+    }
+    const at = this.reserve(data.length);
+    this.buffer.set(data, at);
+  }
+
+  text(value: string): void {
+    // An ASCII string of this many characters, or a longest UTF-8 one, fits what is reserved.
+    const at = this.reserve(value.length * 3);
+    const { written } = encoder.encodeInto(value, this.buffer.subarray(at));
+    this.#position = at + written;
+  }
+
+  /** The pieces in order. Valid up to the next `reset`; writing may go on after them. */
+  pieces(): readonly Uint8Array[] {
+    this.#finishPiece();
+    return this.#done;
+  }
+
+  /** All bytes in one piece: for tests, and for transports that carry messages. */
+  toBytes(): Bytes {
+    const whole = new Uint8Array(this.length);
+    let at = 0;
+    for (const piece of this.pieces()) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    return whole;
+  }
+
+  /** Forgets what was written; the buffer is used again. */
+  reset(): void {
+    this.#done.length = 0;
+    this.#doneBytes = 0;
+    this.#start = 0;
+    this.#position = 0;
+  }
+
+  /** As `reset`, and gives the memory back as well: for a connection that has gone quiet. */
+  release(): void {
+    this.reset();
+    this.buffer = EMPTY;
+  }
+
+  #finishPiece(): void {
+    if (this.#position === this.#start) return;
+    this.#done.push(this.buffer.subarray(this.#start, this.#position));
+    this.#doneBytes += this.#position - this.#start;
+    this.#start = this.#position;
+  }
+
+  /** What is written stays where it is, since pieces may already point to it. */
+  #grow(count: number): void {
+    this.#finishPiece();
+    const next = Math.min(MAX_SIZE, Math.max(FIRST_SIZE, this.buffer.length * 2));
+    this.buffer = new Uint8Array(Math.max(next, count));
+    this.#start = 0;
+    this.#position = 0;
+  }
+}
