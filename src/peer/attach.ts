@@ -1,0 +1,178 @@
+/**
+ * A session on one connection that exists already, on either side of it: no registry, no reconnect.
+ */
+import type { Runtime, Side, Transport } from "../base/types.ts";
+import { type ClosedError, ConnectError } from "../base/errors.ts";
+import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
+import { raw } from "../contract/serializers.ts";
+import type { AnyContract, LocalApi, Message, RemoteApi, Untyped } from "../contract/types.ts";
+import type { SessionEnd } from "../session/events.ts";
+import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
+import { clientIdProblem } from "../wire/handshake.ts";
+import { abortWith } from "./abort_with.ts";
+import { PeerCore } from "./core.ts";
+import type { AnySerializer, CoreOwner } from "./owner.ts";
+import { Hooks } from "./hooks.ts";
+import { type Limits, resolveSession, type SessionOptions, wireLimits } from "./options.ts";
+import { type Peer, PeerFace } from "./peer.ts";
+import { taken } from "./trust.ts";
+
+/** Options of `attach`. Times in ms, sizes in bytes. */
+export interface AttachOptions<C extends AnyContract, S extends Side>
+  extends SessionOptions<C, LocalApi<C, S>, Peer<RemoteApi<C, S>, LocalApi<C, S>>> {
+  /** Which end this one is: exactly one of the two must be `"client"`. */
+  readonly side: S;
+  /** Client: the id to register with. @default {one that the server gives} */
+  readonly id?: string;
+  /** Client: what to show at registration. @default {""} */
+  readonly auth?: string | Uint8Array;
+  /** What the connection may use. */
+  readonly limits?: Partial<Limits>;
+}
+
+interface AttachedOptions {
+  readonly side: Side;
+  readonly id: string;
+  readonly auth: string | Uint8Array;
+  readonly serializer: AnySerializer;
+  readonly runtime: Runtime;
+  readonly hooks: Hooks;
+  readonly onConnect: (() => unknown) | undefined;
+  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
+  readonly onDisconnect: ((info: CloseInfo) => unknown) | undefined;
+}
+
+const encoder = new TextEncoder();
+
+/** The owner of a core that has one link and no other after it. */
+class Attached implements CoreOwner {
+  readonly core: PeerCore;
+  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
+  readonly opened = Promise.withResolvers<void>();
+  readonly #options: AttachedOptions;
+  readonly #limits: WireLimits;
+
+  constructor(options: AttachedOptions, session: AttachOptions<AnyContract, Side>) {
+    this.#options = options;
+    this.onMessage = options.onMessage;
+    const settings = resolveSession(session);
+    this.#limits = wireLimits(settings);
+    const { side, id, serializer, runtime: { clock } } = options;
+    this.core = new PeerCore(
+      { side, id, settings, serializer, clock, logger: session.logger },
+      this,
+    );
+    this.opened.promise.catch(() => {});
+  }
+
+  start(transport: Transport): void {
+    const { side, id, auth, serializer, runtime } = this.#options;
+    if (side === "server") return void this.core.run(transport);
+    this.core.run(transport, (limits) => ({
+      limits,
+      clientId: id,
+      authScheme: "",
+      auth: typeof auth === "string" ? encoder.encode(auth) : new Uint8Array(auth),
+      agent: "vnet",
+      serializer: serializer.name,
+      instance: randomBytes(runtime, 16),
+      path: "",
+      metadata: {},
+    }));
+  }
+
+  helloReceived(hello: Hello): void {
+    const { core } = this;
+    const { runtime, serializer } = this.#options;
+    const { machine } = core.driver ?? {};
+    const epoch = randomBytes(runtime, 8);
+    const problem = clientIdProblem(hello.clientId);
+    if (problem !== undefined) return machine?.reject("CLIENT_ID_INVALID", problem, 0, epoch);
+    core.id = hello.clientId;
+    machine?.welcome({
+      limits: this.#limits,
+      sessionId: randomBytes(runtime, 16),
+      secret: new Uint8Array(32),
+      epoch,
+      id: core.id,
+      agent: "vnet",
+      serializer: serializer.name,
+    }, hello);
+  }
+
+  sessionOpened(welcome: Welcome | undefined): void {
+    if (welcome !== undefined) this.core.id = welcome.id;
+    this.opened.resolve();
+    const { hooks, onConnect } = this.#options;
+    this.core.inbox.hook(() =>
+      hooks.call(onConnect, () => this.core.end("INTERNAL", "'onConnect' failed"))
+    );
+  }
+
+  sessionEnded(end: SessionEnd, opened: boolean): void {
+    const { code, reason, initiator, error } = end;
+    const info: CloseInfo = { code, reason, initiator, ...(error === undefined ? {} : { error }) };
+    const { hooks, onDisconnect } = this.#options;
+    if (opened) this.core.inbox.hook(() => hooks.call(onDisconnect && (() => onDisconnect(info))));
+    this.opened.reject(
+      new ConnectError(
+        end.wrongProtocol ? "WRONG_PROTOCOL" : code,
+        `Cannot open session: ${reason}`,
+        {
+          initiator,
+          ...(error === undefined ? {} : { cause: error }),
+        },
+      ),
+    );
+    this.core.finalize(info, "linger");
+  }
+
+  goawayReceived(): void {
+    // There is no other link to go to: the session ends when the other end ends it.
+  }
+
+  finalized(_info: DrainInfo): void {
+    // A core that ends before its session does has had its session ended, and told above.
+  }
+
+  report(error: unknown): void {
+    this.#options.hooks.report(error);
+  }
+}
+
+/** Runs a session on a connection; resolves when it is open. */
+export async function attachPeer<S extends Side, C extends AnyContract = Untyped>(
+  transport: Transport,
+  options: AttachOptions<C, S>,
+  runtime: Runtime,
+): Promise<Peer<RemoteApi<C, S>, LocalApi<C, S>>> {
+  const { side, id = "", auth = "", onConnect, onMessage, onDisconnect, logger, signal } = options;
+  if (side !== "client" && side !== "server") {
+    throw new TypeError(
+      `Cannot attach as 'side' must be "client" or "server": current value is ${side}`,
+    );
+  }
+  const attached: Attached = new Attached({
+    side,
+    id,
+    auth,
+    serializer: options.serializer ?? raw(),
+    runtime,
+    hooks: new Hooks(logger, () => false),
+    onConnect: onConnect && (() => onConnect(peer)),
+    onMessage: onMessage && ((message) => onMessage(taken(message), peer)),
+    onDisconnect: onDisconnect && ((info) => onDisconnect(info, peer)),
+  }, taken(options));
+  const peer: Peer<RemoteApi<C, S>, LocalApi<C, S>> = new PeerFace(attached.core);
+  abortWith(signal, peer);
+  runtime.adopt?.(peer);
+  attached.start(transport);
+  await attached.opened.promise.catch((error: ClosedError | ConnectError) => {
+    throw signal?.aborted ? signal.reason : error;
+  });
+  return peer;
+}
+
+function randomBytes(runtime: Runtime, length: number): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from({ length }, () => Math.floor(runtime.random() * 256));
+}

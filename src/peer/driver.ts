@@ -1,0 +1,164 @@
+/**
+ * Drives one session machine over one link: the shell around the sans-IO core.
+ *
+ * Owns the link, one timer, and the output buffer. Protocol decisions are the machine's.
+ */
+import type { Bytes, Clock } from "../base/types.ts";
+import { OutBuffer } from "../base/out_buffer.ts";
+import type { MachineEvents, MachineOptions, SessionEnd } from "../session/events.ts";
+import { SessionMachine } from "../session/machine.ts";
+import type { Link, LinkSink } from "../stream/link.ts";
+
+/** How long the other end may take to end its direction too, in ms (WIRE.md section 5). */
+const LINGER = 1_000;
+
+/** What a driver tells, beside what its machine does. */
+export interface DriverEvents extends MachineEvents {
+  /** So many bytes were received and understood as far as that goes. */
+  onRead(bytes: number): void;
+  /** So many bytes were written. */
+  onWrote(bytes: number): void;
+}
+
+/** What a driver is made with. */
+export type DriverOptions = Omit<MachineOptions, "preface"> & {
+  readonly clock: Clock;
+};
+
+/** One session over one link. */
+export class SessionDriver implements LinkSink {
+  /** The protocol. After telling it something, call `flush`. */
+  readonly machine: SessionMachine;
+  /** Resolves when the link is closed. */
+  readonly done: Promise<void>;
+  /** When the session became open, by the clock; `undefined` until then. */
+  openedAt: number | undefined;
+  readonly link: Link;
+  readonly #clock: Clock;
+  readonly #output = new OutBuffer();
+  readonly #finished: () => void;
+  readonly #events: DriverEvents;
+  #timer: Disposable | undefined;
+  #timerAt = Infinity;
+  #over = false;
+
+  /** `events.onEnd` is told when the protocol ends; the link is then closed by itself. */
+  constructor(link: Link, options: DriverOptions, events: DriverEvents) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.done = promise;
+    this.#finished = resolve;
+    this.link = link;
+    this.#clock = options.clock;
+    this.#events = events;
+    const told: MachineEvents = {
+      onHello: (hello) => events.onHello(hello),
+      onOpen: (limits, welcome) => {
+        this.openedAt = this.#clock.now();
+        events.onOpen(limits, welcome);
+      },
+      onMessage: (topic, payload, cost) => events.onMessage(topic, payload, cost),
+      onDropped: (bytes) => events.onDropped(bytes),
+      onWritten: (sent) => events.onWritten(sent),
+      onPong: (opaque, roundTrip) => events.onPong(opaque, roundTrip),
+      onGoaway: (retryAfter) => events.onGoaway(retryAfter),
+      onEnd: (end) => this.#ended(end, events),
+    };
+    const machineOptions = { ...options, preface: link.bytes };
+    this.machine = new SessionMachine(machineOptions, told, options.clock.now());
+  }
+
+  /** Begins to read and to write. */
+  start(): void {
+    this.link.start(this);
+    this.flush();
+  }
+
+  /** Sends what the machine has to say, and sees to its next wake-up. */
+  flush(): void {
+    if (this.machine.hasOutput) this.link.wake();
+    this.#arm();
+  }
+
+  /** Ends the link now, without a word. */
+  abort(): void {
+    this.#over = true;
+    this.#disarm();
+    this.link.abort();
+    this.#finished();
+  }
+
+  // ── LinkSink ──
+
+  get wanted(): number {
+    return this.machine.wanted;
+  }
+
+  received(buffer: Bytes, start: number, end: number): number {
+    const rest = this.machine.receive(buffer, start, end, this.#clock.now());
+    this.#events.onRead(rest - start);
+    this.flush();
+    return rest;
+  }
+
+  nextOutput(): OutBuffer | undefined {
+    this.machine.fill(this.#output, this.#clock.now());
+    if (this.#output.length === 0) return undefined;
+    this.#arm();
+    return this.#output;
+  }
+
+  wrote(bytes: number): void {
+    this.machine.wrote(this.#clock.now());
+    this.#events.onWrote(bytes);
+  }
+
+  ended(error: unknown, partial: boolean): void {
+    this.machine.linkEnded(error, partial);
+    if (this.#over) return;
+    this.abort();
+  }
+
+  // ── private ──
+
+  #ended(end: SessionEnd, events: MachineEvents): void {
+    this.#disarm();
+    if (!this.#over) this.#finish(end);
+    events.onEnd(end);
+  }
+
+  #finish(end: SessionEnd): void {
+    // Nothing can be said to an end that is gone.
+    if (end.code === "LINK_LOST" || end.code === "WRITE_TIMEOUT") return this.abort();
+    this.#over = true;
+    const deadline = this.#clock.setTimer(this.#clock.now() + LINGER, () => this.link.abort());
+    this.link.finish().finally(() => {
+      deadline[Symbol.dispose]();
+      this.link.abort();
+      this.#finished();
+    });
+  }
+
+  /** A timer that is too early only asks again, so one that is armed is moved forward only. */
+  #arm(): void {
+    if (this.#over) return;
+    const at = this.machine.nextTimeout();
+    if (at >= this.#timerAt) return;
+    this.#disarm();
+    if (at === Infinity) return;
+    this.#timerAt = at;
+    this.#timer = this.#clock.setTimer(at, () => this.#wake(), this.machine.open);
+  }
+
+  #wake(): void {
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+    this.machine.handleTimeout(this.#clock.now());
+    this.flush();
+  }
+
+  #disarm(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+  }
+}

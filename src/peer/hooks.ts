@@ -1,0 +1,58 @@
+/**
+ * Calls what the application gave, and sees to what it throws.
+ *
+ * An error of a hook ends no session by itself and is never swallowed: it goes to the one who
+ * watches events, else to the logger, else to the runtime as an uncaught error.
+ */
+import type { Logger } from "../base/types.ts";
+
+/** The application's callbacks of one client or server. */
+export class Hooks {
+  readonly #logger: Logger | undefined;
+  readonly #tell: (error: unknown) => boolean;
+
+  /** `tell` hands an error to whoever watches; `false` when nobody does. */
+  constructor(logger: Logger | undefined, tell: (error: unknown) => boolean) {
+    this.#logger = logger;
+    this.#tell = tell;
+  }
+
+  /** Calls a hook; `failed` is called when it throws or rejects, after that was reported. */
+  call(hook: (() => unknown) | undefined, failed: () => void = () => {}): void {
+    if (hook === undefined) return;
+    const fail = (error: unknown) => {
+      this.report(error);
+      failed();
+    };
+    try {
+      const result = hook();
+      if (result instanceof Promise) result.catch(fail);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  /** Sees to an error. */
+  report(error: unknown): void {
+    if (!this.#tell(error)) this.reportQuietly(error);
+  }
+
+  /** As `report`, for an error of the one who watches. */
+  reportQuietly(error: unknown): void {
+    if (this.#logger?.error === undefined) return reportError(error);
+    try {
+      this.#logger.error("A callback of the application failed", { error });
+    } catch {
+      // A logger that fails has nowhere left to be reported to.
+    }
+  }
+}
+
+/** Text of the other end, as it may stand in a log line: no control characters, and not long. */
+export function escaped(text: string): string {
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+    .replace(
+      /[\u007f-\u009f\u2028\u2029]/g,
+      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    );
+}

@@ -1,0 +1,69 @@
+/**
+ * Whether the other end is alive, and whether it can know that we are.
+ *
+ * Owns two rules that must not be mixed (RESUME.md R2 calls the mix the recurring bug):
+ *
+ * 1. What we owe: nothing sent for `interval` ms -> send a PING. Only outgoing bytes put it off.
+ * 2. What we are owed: nothing received for `interval` ms -> send a PING; still nothing for
+ *    `timeout` ms after it -> dead. Only incoming bytes put it off, and any byte does.
+ * 3. Our own stall is not the other end's silence: a wake-up that comes late by more than half of
+ *    `timeout` starts the wait anew, so that what has arrived meanwhile is read before we judge.
+ *
+ * Knows no clock and no socket: `now` is an argument, and the driver asks when to wake it.
+ */
+
+/** What is to be done. */
+export type HeartbeatAction = "none" | "ping" | "dead";
+
+/** The heartbeat of one link. */
+export class Heartbeat {
+  readonly #interval: number;
+  readonly #timeout: number;
+  #lastSent: number;
+  #lastReceived: number;
+  /** When we asked for a sign of life; `undefined` while none is due. */
+  #askedAt: number | undefined;
+
+  constructor(now: number, options: { readonly interval: number; readonly timeout: number }) {
+    this.#interval = options.interval;
+    this.#timeout = options.timeout;
+    this.#lastSent = now;
+    this.#lastReceived = now;
+  }
+
+  /** Bytes went out. */
+  sent(now: number): void {
+    this.#lastSent = now;
+  }
+
+  /** Bytes came in. */
+  received(now: number): void {
+    this.#lastReceived = now;
+    this.#askedAt = undefined;
+  }
+
+  /** When `handleTimeout` wants to be called. Calling it early or twice does nothing. */
+  nextTimeout(): number {
+    const owed = this.#askedAt === undefined
+      ? this.#lastReceived + this.#interval
+      : this.#askedAt + this.#timeout;
+    return Math.min(this.#lastSent + this.#interval, owed);
+  }
+
+  /** Says what to do at `now`. After "ping" the driver sends one. */
+  handleTimeout(now: number): HeartbeatAction {
+    const stalled = now - this.nextTimeout() > this.#timeout / 2;
+    if (this.#askedAt !== undefined && now >= this.#askedAt + this.#timeout) {
+      if (!stalled) return "dead";
+      this.#askedAt = now;
+      this.#lastSent = now;
+      return "ping";
+    }
+    const silent = this.#askedAt === undefined && now >= this.#lastReceived + this.#interval;
+    if (silent) this.#askedAt = now;
+    if (!silent && now < this.#lastSent + this.#interval) return "none";
+    // The ping itself may be stuck behind a blocked write: it must not be asked for again each moment.
+    this.#lastSent = now;
+    return "ping";
+  }
+}

@@ -1,0 +1,391 @@
+/**
+ * One session over one link, as a machine: fed with bytes, events and `now`, it fills a buffer with
+ * output, tells events, and names the instant at which it wants to be woken.
+ *
+ * Owns the order of the protocol (PROTOCOL.md). Knows no socket, timer or randomness.
+ *
+ *   handshake ──> open ──> closed        the handshake's own phases are in handshake.ts
+ *
+ * 1. The end is told once, by whichever comes first; after it no event is told and input is ignored.
+ * 2. Every violation of the protocol ends the link with one code; nothing is guessed or repaired.
+ * 3. Control frames go before messages.
+ * 4. Messages leave `outbox` only when they are written into a buffer that is about to be sent.
+ */
+import type { Bytes, Initiator } from "../base/types.ts";
+import { type CloseCode, FrameError, ProtocolError, VnetError } from "../base/errors.ts";
+import type { OutBuffer } from "../base/out_buffer.ts";
+import { type FrameHandler, FrameReader } from "../wire/frame.ts";
+import { Flag, FrameType, PRE_WELCOME_MAX } from "../wire/constants.ts";
+import * as control from "../wire/control.ts";
+import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
+import { sniff } from "../wire/sniff.ts";
+import type { MachineEvents, MachineOptions } from "./events.ts";
+import { Handshake } from "./handshake.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { MessageReader } from "./message_reader.ts";
+import { MessageWriter } from "./message_writer.ts";
+import { ReceiveCount } from "./numbering.ts";
+import { Pings } from "./pings.ts";
+
+/** After so many unacknowledged frames, or so many ms after the first of them, an ACK is sent. */
+const ACK_EVERY = 32;
+const ACK_DELAY = 50;
+/** Bytes that go into one write, about. */
+const WRITE_SIZE = 65_536;
+
+/** The machine. */
+export class SessionMachine implements FrameHandler {
+  readonly #options: MachineOptions;
+  readonly #events: MachineEvents;
+  readonly #reader: FrameReader;
+  readonly #handshake: Handshake;
+  readonly #heartbeat: Heartbeat | undefined;
+  readonly #pings = new Pings();
+  readonly #received = new ReceiveCount();
+  readonly #incoming: MessageReader;
+  #outgoing: MessageWriter | undefined;
+  #phase: "handshake" | "open" | "closed" = "handshake";
+  #farewell: ((out: OutBuffer) => void) | undefined;
+  #unacked = 0;
+  #ackDue = false;
+  #now: number;
+  #measuredAt: number;
+  readonly #handshakeAt: number;
+  #ackAt = Infinity;
+  #frameAt = Infinity;
+  #writeAt = Infinity;
+
+  constructor(options: MachineOptions, events: MachineEvents, now: number) {
+    const { side, limits, heartbeat } = options;
+    this.#options = options;
+    this.#events = events;
+    this.#now = now;
+    this.#measuredAt = now;
+    this.#handshakeAt = now + options.handshakeTimeout;
+    this.#handshake = new Handshake(options);
+    this.#incoming = new MessageReader(events, limits.recvBytes, limits.maxMessage);
+    const remote = side === "client" ? "server" : "client";
+    this.#reader = new FrameReader(this, remote, Math.min(PRE_WELCOME_MAX, limits.maxFrame));
+    this.#heartbeat = heartbeat === false ? undefined : new Heartbeat(now, heartbeat);
+  }
+
+  /** Bytes that the next frame needs in one piece, as far as is known. */
+  get wanted(): number {
+    return this.#reader.wanted;
+  }
+
+  /** Whether messages may flow. */
+  get open(): boolean {
+    return this.#phase === "open";
+  }
+
+  /** Client: begins. */
+  hello(hello: Hello): void {
+    this.#handshake.hello(hello);
+  }
+
+  /** Server: lets the client in that has asked by HELLO. */
+  welcome(welcome: Welcome, hello: Hello): void {
+    if (this.#phase !== "handshake" || !this.#handshake.deciding) return;
+    this.#handshake.welcome(welcome);
+    this.#begin(hello.limits, undefined);
+  }
+
+  /** Server: refuses the client that has asked, and ends. */
+  reject(code: CloseCode, reason: string, retryAfter: number, epoch: Bytes): void {
+    if (this.#phase !== "handshake" || !this.#handshake.deciding) return;
+    this.#handshake.refuse(code, reason, retryAfter, epoch);
+    this.#end(code, reason, "local");
+  }
+
+  /** Takes what arrived; returns where the first byte is that was not consumed. */
+  receive(buffer: Bytes, start: number, end: number, now: number): number {
+    this.#now = now;
+    this.#heartbeat?.received(now);
+    if (this.#phase === "closed") return end;
+    let at = start;
+    try {
+      if (this.#handshake.unproven) at = this.#handshake.readPreface(buffer, start, end);
+      if (!this.#handshake.unproven) at = this.#reader.read(buffer, at, end);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#violated(error, buffer.subarray(start, end));
+    }
+    if (this.#ended()) return end;
+    if (at === end) this.#frameAt = Infinity;
+    else if (at !== start || this.#frameAt === Infinity) {
+      this.#frameAt = now + this.#options.frameTimeout;
+    }
+    return at;
+  }
+
+  /** The link has ended: cleanly where there is no error. `partial`: in the middle of a frame. */
+  linkEnded(error: unknown, partial: boolean): void {
+    const when = this.#phase === "open" ? "" : " before the session was open";
+    const how = error === undefined ? "closed without a word" : "lost";
+    this.#end("LINK_LOST", `The link was ${how}${when}`, "network", linkError(error, partial));
+  }
+
+  /** Ends the session: what is in the outbox is not waited for, but the other end is told why. */
+  close(code: CloseCode, reason: string, initiator: Initiator = "local"): void {
+    if (this.#phase === "open") this.#sayClose(code, reason);
+    else this.#handshake.refuse(code, reason);
+    this.#end(code, reason, initiator);
+  }
+
+  /** The application is through with messages that cost so much. */
+  consumed(cost: number): void {
+    this.#incoming.consumed(cost);
+    if (this.#incoming.grantDue) this.#ackDue = true;
+  }
+
+  /** Wants a PING; the PONG that answers it has this number or a later one. */
+  ping(): number {
+    return this.#pings.request();
+  }
+
+  /** Some of what `fill` gave has been written. */
+  wrote(now: number): void {
+    this.#heartbeat?.sent(now);
+    if (this.#writeAt !== Infinity) this.#writeAt = now + this.#options.writeTimeout;
+  }
+
+  /** Writes what should go out now. Call it only when `out` is handed over at once. */
+  fill(out: OutBuffer, now: number): void {
+    this.#now = now;
+    this.#handshake.write(out);
+    if (this.#phase === "open") {
+      this.#fillControl(out, now);
+      this.#outgoing?.fill(out, WRITE_SIZE);
+    }
+    this.#farewell?.(out);
+    this.#farewell = undefined;
+    if (out.length === 0) {
+      this.#writeAt = Infinity;
+    } else {
+      this.#heartbeat?.sent(now);
+      this.#writeAt = now + this.#options.writeTimeout;
+    }
+  }
+
+  /** Whether `fill` may write something. */
+  get hasOutput(): boolean {
+    if (this.#handshake.hasOutput || this.#farewell !== undefined) return true;
+    return this.#phase === "open" &&
+      (this.#ackDue || this.#pings.pongDue || this.#now >= this.#pings.dueAt ||
+        this.#options.outbox.frames > 0);
+  }
+
+  /** When `handleTimeout` wants to be called. */
+  nextTimeout(): number {
+    if (this.#phase === "closed") return this.#writeAt;
+    if (this.#phase === "handshake") return Math.min(this.#handshakeAt, this.#writeAt);
+    // What is due already is output that waits for the present write: no timer would speed it up.
+    const { dueAt } = this.#pings;
+    return Math.min(
+      this.#ackDue ? Infinity : this.#ackAt,
+      dueAt > this.#now ? dueAt : Infinity,
+      this.#frameAt,
+      this.#writeAt,
+      this.#heartbeat?.nextTimeout() ?? Infinity,
+    );
+  }
+
+  /** Does what is due at `now`. Early or repeated calls do nothing. */
+  handleTimeout(now: number): void {
+    this.#now = now;
+    const { writeTimeout, handshakeTimeout, frameTimeout } = this.#options;
+    if (now >= this.#writeAt) {
+      this.#writeAt = Infinity;
+      // Whoever takes no bytes would not take a farewell either.
+      const reason = `A write has made no progress for ${writeTimeout} ms`;
+      return this.#end("WRITE_TIMEOUT", reason, "network");
+    }
+    if (this.#phase === "closed") return;
+    if (this.#phase === "handshake") {
+      if (now < this.#handshakeAt) return;
+      const reason = `The handshake took longer than ${handshakeTimeout} ms`;
+      this.#handshake.refuse("HANDSHAKE_TIMEOUT", reason);
+      return this.#end("HANDSHAKE_TIMEOUT", reason, "remote");
+    }
+    if (now >= this.#frameAt) {
+      const reason =
+        `Cannot wait for the rest of a frame as it must come within ${frameTimeout} ms`;
+      return this.#violated(new ProtocolError("BAD_FRAME", reason), new Uint8Array(0));
+    }
+    if (now >= this.#ackAt) this.#ackDue = true;
+    this.#beat(now);
+  }
+
+  onFrame(
+    type: number,
+    flags: number,
+    aux: number,
+    _id: number,
+    seq: number,
+    buffer: Bytes,
+    start: number,
+    end: number,
+  ): void {
+    if (this.#phase === "handshake") return this.#handshakeFrame(type, aux, buffer, start, end);
+    if (seq !== 0 && !this.#count(seq)) return;
+    if ((flags & Flag.ACKREQ) !== 0) this.#ackDue = true;
+    switch (type) {
+      case FrameType.MSG:
+        this.#incoming.frame(flags, seq, buffer, start, end);
+        // A message larger than the window goes on only if its pieces are granted again.
+        if (this.#incoming.grantDue) this.#ackDue = true;
+        return;
+      case FrameType.PING: {
+        const { opaque } = control.decodePing(buffer, start, end);
+        if (this.#pings.ping(opaque, this.#now)) return;
+        throw new ProtocolError(
+          "FLOOD",
+          "Cannot go on as there were more than 1000 PINGs in a second",
+        );
+      }
+      case FrameType.PONG: {
+        const { opaque } = control.decodePong(buffer, start, end);
+        const roundTrip = this.#pings.pong(opaque, this.#now);
+        if (roundTrip === undefined) return;
+        this.#measuredAt = this.#now;
+        return this.#events.onPong(opaque, roundTrip);
+      }
+      case FrameType.ACK:
+        return this.#outgoing?.grant(control.decodeAck(buffer, start, end).limitBytes);
+      case FrameType.GOAWAY:
+        return this.#events.onGoaway(control.decodeGoaway(aux, buffer, start, end).retryAfter);
+      case FrameType.CLOSE: {
+        const { code, reason } = control.decodeClose(aux, buffer, start, end);
+        return this.#end(code, reason, "remote");
+      }
+      case FrameType.REQUEST:
+        // Our limits say that no call may be in flight.
+        throw new ProtocolError(
+          "FLOOD",
+          "Cannot take call as this end has said that it takes none",
+        );
+      case FrameType.HELLO:
+      case FrameType.WELCOME:
+      case FrameType.RESUME:
+      case FrameType.RESUMED:
+      case FrameType.REJECT:
+        throw new ProtocolError("PROTOCOL", `Cannot take frame of type ${type} in an open session`);
+    }
+    // What is left may be ignored: types that say so, and answers to no call of ours.
+  }
+
+  /** Counts a tracked frame; `false` for one that was counted before. */
+  #count(seq: number): boolean {
+    const arrival = this.#received.accept(seq);
+    if (arrival === "gap") {
+      const next = `its number must be the next: current value is ${seq}`;
+      throw new ProtocolError("PROTOCOL", `Cannot take frame as ${next}`);
+    }
+    if (arrival === "repeat") return false;
+    if (++this.#unacked >= ACK_EVERY) this.#ackDue = true;
+    if (this.#ackAt === Infinity) this.#ackAt = this.#now + ACK_DELAY;
+    return true;
+  }
+
+  #handshakeFrame(type: number, aux: number, buffer: Bytes, start: number, end: number): void {
+    const frame = this.#handshake.readFrame(type, aux, buffer, start, end);
+    switch (frame.type) {
+      case "hello":
+        return this.#events.onHello(frame.hello);
+      case "welcome":
+        // At once, so that the server knows that the WELCOME arrived.
+        this.#ackDue = true;
+        return this.#begin(frame.welcome.limits, frame.welcome);
+      case "reject": {
+        const { code, reason, retryAfter } = frame.reject;
+        return this.#end(code, reason, "remote", undefined, { retryAfter });
+      }
+    }
+  }
+
+  #begin(remote: WireLimits, welcome: Welcome | undefined): void {
+    this.#phase = "open";
+    this.#reader.maxFrame = this.#options.limits.maxFrame;
+    this.#outgoing = new MessageWriter(this.#options.outbox, remote, this.#events);
+    this.#events.onOpen(remote, welcome);
+  }
+
+  #fillControl(out: OutBuffer, now: number): void {
+    const { heartbeat } = this.#options;
+    // A busy link never pings for its heartbeat; now and then it does to measure the round trip.
+    if (heartbeat !== false && now - this.#measuredAt > 3 * heartbeat.interval) {
+      this.#measuredAt = now;
+      this.#pings.request();
+    }
+    const ping = this.#pings.takePing(now);
+    if (ping !== undefined) control.encodePing(out, ping, this.#received.count);
+    const pong = this.#pings.takePong();
+    if (pong !== undefined) control.encodePong(out, pong, this.#received.count);
+    if (!this.#ackDue) return;
+    this.#ackDue = false;
+    this.#unacked = 0;
+    this.#ackAt = Infinity;
+    control.encodeAck(out, this.#received.count, this.#incoming.takeGrant());
+  }
+
+  #beat(now: number): void {
+    const { heartbeat } = this.#options;
+    if (this.#heartbeat === undefined || heartbeat === false) return;
+    const action = this.#heartbeat.handleTimeout(now);
+    if (action === "ping") this.#pings.request();
+    if (action !== "dead") return;
+    const silence = heartbeat.interval + heartbeat.timeout;
+    this.close("HEARTBEAT_TIMEOUT", `The other end was silent for ${silence} ms`, "network");
+  }
+
+  #violated(error: ProtocolError, seen: Uint8Array): void {
+    if (this.#handshake.unproven && error.code !== "BAD_VERSION") {
+      const reason = `The other end speaks ${sniff(seen) ?? "something else"}, not vnet`;
+      const wrong = new ProtocolError(error.code, reason, { cause: error });
+      return this.#end(error.code, reason, "remote", wrong, { wrongProtocol: true });
+    }
+    if (this.#phase === "open") this.#sayClose(error.code, error.message);
+    else this.#handshake.refuse(error.code, error.message);
+    this.#end(error.code, error.message, "remote", error);
+  }
+
+  #sayClose(code: CloseCode, reason: string): void {
+    this.#farewell = (out) => control.encodeClose(out, code, 0, this.#received.count, reason);
+  }
+
+  #ended(): boolean {
+    return this.#phase === "closed";
+  }
+
+  #end(
+    code: CloseCode,
+    reason: string,
+    initiator: Initiator,
+    error?: VnetError,
+    more: { readonly retryAfter?: number; readonly wrongProtocol?: boolean } = {},
+  ): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#reader.stop();
+    this.#events.onEnd({
+      code,
+      reason,
+      initiator,
+      ...(error === undefined ? {} : { error }),
+      retryAfter: more.retryAfter ?? 0,
+      wrongProtocol: more.wrongProtocol ?? false,
+    });
+  }
+}
+
+function linkError(error: unknown, partial: boolean): VnetError | undefined {
+  if (error instanceof VnetError) return error;
+  if (error !== undefined) {
+    return new VnetError("LINK_LOST", String(error), { cause: error, initiator: "network" });
+  }
+  if (!partial) return undefined;
+  return new FrameError("Cannot take frame as the link ended in the middle of it", {
+    code: "TRUNCATED",
+  });
+}

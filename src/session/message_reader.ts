@@ -1,0 +1,89 @@
+/**
+ * Reads messages out of frames: within credit, fragments put together.
+ *
+ * Owns what was received and not consumed. Tracked and volatile messages are gathered apart, since
+ * only tracked ones are charged.
+ */
+import type { Bytes } from "../base/types.ts";
+import { ProtocolError } from "../base/errors.ts";
+import { Flag, LENGTH_BASE } from "../wire/constants.ts";
+import { decodeMessage } from "../wire/message.ts";
+import { frameCost, ReceiveCredit } from "./credit.ts";
+import { Reassembly } from "./reassembly.ts";
+
+/** What is told of each message. */
+export interface MessageEvents {
+  /** A whole message. Give `cost` back by `consumed` once the application is through with it. */
+  onMessage(topic: string, payload: Bytes, cost: number): void;
+  /** A volatile message was dropped since the application has fallen behind. */
+  onDropped(bytes: number): void;
+}
+
+/** The receiving half of message flow. */
+export class MessageReader {
+  readonly #events: MessageEvents;
+  readonly #window: number;
+  readonly #maxMessage: number;
+  readonly #credit: ReceiveCredit;
+  #tracked: Reassembly | undefined;
+  #volatile: Reassembly | undefined;
+
+  /** `window`, `maxMessage`: what our limits say. */
+  constructor(events: MessageEvents, window: number, maxMessage: number) {
+    this.#events = events;
+    this.#window = window;
+    this.#maxMessage = maxMessage;
+    this.#credit = new ReceiveCredit(window);
+  }
+
+  /** Whether a grant should be told now. */
+  get grantDue(): boolean {
+    return this.#credit.due;
+  }
+
+  /** The grant to tell, which then counts as told. */
+  takeGrant(): number {
+    return this.#credit.advertise();
+  }
+
+  /** The application is through with messages that cost so much. */
+  consumed(cost: number): void {
+    this.#credit.release(cost);
+  }
+
+  /** Takes a MSG frame; its body is `buffer[start, end)`. */
+  frame(flags: number, seq: number, buffer: Bytes, start: number, end: number): void {
+    const tracked = seq !== 0;
+    const cost = tracked ? frameCost(LENGTH_BASE + end - start) : 0;
+    if (tracked && !this.#credit.receive(cost)) {
+      throw new ProtocolError("FLOW_CONTROL", "Cannot take message as there was no credit for it");
+    }
+    const more = (flags & Flag.MORE) !== 0;
+    const begun = tracked ? this.#tracked : this.#volatile;
+    if (begun !== undefined) {
+      const whole = begun.add(buffer.subarray(start, end), more, cost);
+      if (whole === undefined) return;
+      this.#keep(tracked, undefined);
+      return this.#deliver(begun.topic, whole, begun.cost);
+    }
+    const message = decodeMessage(flags, buffer, start, end);
+    const piece = buffer.subarray(message.start, message.end);
+    if (!more) return this.#deliver(message.topic, piece, cost);
+    const reassembly = new Reassembly(message.topic, message.total, this.#maxMessage);
+    reassembly.add(piece, more, cost);
+    this.#keep(tracked, reassembly);
+  }
+
+  #keep(tracked: boolean, reassembly: Reassembly | undefined): void {
+    if (tracked) this.#tracked = reassembly;
+    else this.#volatile = reassembly;
+  }
+
+  #deliver(topic: string, payload: Bytes, cost: number): void {
+    if (cost === 0 && this.#credit.held >= this.#window) {
+      return this.#events.onDropped(payload.length);
+    }
+    this.#credit.hold(cost);
+    this.#events.onMessage(topic, payload, cost);
+  }
+}

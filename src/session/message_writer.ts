@@ -1,0 +1,111 @@
+/**
+ * Writes messages of the outbox as frames: numbered, within credit, large ones in fragments.
+ *
+ * 1. A frame is numbered when it is written, nowhere else.
+ * 2. A message waits here for credit; nothing else ever does.
+ */
+import { seqOf } from "./numbering.ts";
+import { frameCost, SendCredit } from "./credit.ts";
+import { MIN_PIECE } from "./reassembly.ts";
+import type { Outbox, Outgoing } from "./outbox.ts";
+import type { OutBuffer } from "../base/out_buffer.ts";
+import type { WireLimits } from "../wire/handshake.ts";
+import { FrameType, HEADER_SIZE, LENGTH_BASE } from "../wire/constants.ts";
+import {
+  encodeMessage,
+  encodeMessageStart,
+  encodePiece,
+  messagePrefixSize,
+} from "../wire/message.ts";
+
+/** A fragment longer than this would delay control frames too much. */
+const MAX_PIECE = 131_072;
+
+/** What is told of each message. */
+export interface WrittenEvents {
+  /** It was handed over; or it could not be, being too large for the other end. */
+  onWritten(sent: boolean): void;
+}
+
+/** The sending half of message flow. */
+export class MessageWriter {
+  readonly #outbox: Outbox;
+  readonly #events: WrittenEvents;
+  readonly #credit: SendCredit;
+  readonly #maxMessage: number;
+  readonly #maxPiece: number;
+  #count = 0;
+
+  /** `remote`: what the other end accepts. */
+  constructor(outbox: Outbox, remote: WireLimits, events: WrittenEvents) {
+    this.#outbox = outbox;
+    this.#events = events;
+    this.#credit = new SendCredit(remote.recvBytes);
+    this.#maxMessage = remote.maxMessage;
+    const most = Math.min(remote.maxFrame, Math.floor(remote.recvBytes / 4), MAX_PIECE);
+    // Room for the header, the longest topic and the total length.
+    this.#maxPiece = Math.max(MIN_PIECE, most - HEADER_SIZE - 512);
+  }
+
+  /** Tracked frames sent. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Takes a grant of the other end. */
+  grant(limit: number): void {
+    this.#credit.grant(limit);
+  }
+
+  /** Writes messages until `out` holds `size` bytes, the outbox is empty, or credit is spent. */
+  fill(out: OutBuffer, size: number): void {
+    while (out.length < size) {
+      const message = this.#outbox.peek();
+      if (message === undefined || !this.#write(out, message)) return;
+    }
+  }
+
+  #write(out: OutBuffer, message: Outgoing): boolean {
+    const { payload, topic, offset } = message;
+    if (offset > 0) return this.#writePiece(out, message);
+    if (payload.length > this.#maxMessage) {
+      this.#outbox.shift();
+      this.#events.onWritten(false);
+      return true;
+    }
+    const prefix = messagePrefixSize(topic);
+    if (payload.length > this.#maxPiece) {
+      // The total length goes before the first piece.
+      if (!this.#pay(prefix + 4 + this.#maxPiece)) return false;
+      const piece = payload.subarray(0, this.#maxPiece);
+      encodeMessageStart(out, seqOf(++this.#count), topic, payload.length, piece);
+      message.offset = piece.length;
+      return true;
+    }
+    if (!this.#pay(prefix + payload.length)) return false;
+    encodeMessage(out, seqOf(++this.#count), topic, payload);
+    this.#outbox.shift();
+    this.#events.onWritten(true);
+    return true;
+  }
+
+  #writePiece(out: OutBuffer, message: Outgoing): boolean {
+    const end = Math.min(message.payload.length, message.offset + this.#maxPiece);
+    if (!this.#pay(end - message.offset)) return false;
+    const more = end < message.payload.length;
+    const piece = message.payload.subarray(message.offset, end);
+    encodePiece(out, FrameType.MSG, 0, seqOf(++this.#count), more, piece);
+    message.offset = end;
+    if (more) return true;
+    this.#outbox.shift();
+    this.#events.onWritten(true);
+    return true;
+  }
+
+  #pay(bodyLength: number): boolean {
+    const cost = frameCost(LENGTH_BASE + bodyLength);
+    if (cost > this.#credit.available) return false;
+    this.#credit.spend(cost);
+    return true;
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * A link: one connection that a session runs on, whatever carries it.
+ *
+ * Owns the reading and the writing of one transport, and its end. Knows nothing of frames: a sink
+ * takes bytes and gives output.
+ *
+ * 1. One read is outstanding at a time, into memory that nobody else has seen.
+ * 2. `ended` is told once: when reading ends or a write fails, and not after our own `abort`.
+ * 3. After `finish` what arrives is given to the sink until the other end is through as well: to close
+ *    with unread input would reset the connection and lose what we sent last.
+ */
+import type { Bytes, ByteTransport, MessageTransport, Transport } from "../base/types.ts";
+import { Addr } from "../base/addr.ts";
+import { ByteQueue } from "../base/byte_queue.ts";
+import { ProtocolError } from "../base/errors.ts";
+import { OutBuffer } from "../base/out_buffer.ts";
+import { WriteLoop } from "./write_loop.ts";
+
+/** What a link drives. */
+export interface LinkSink {
+  /** Bytes that the next frame needs in one piece, as far as is known. */
+  readonly wanted: number;
+  /** Takes `buffer[start, end)`; returns where the first byte is that was not consumed. */
+  received(buffer: Bytes, start: number, end: number): number;
+  /** What to write next. */
+  nextOutput(): OutBuffer | undefined;
+  /** That many bytes were written. */
+  wrote(bytes: number): void;
+  /** The link has ended, with an error or cleanly; `partial`: in the middle of a frame. */
+  ended(error: unknown, partial: boolean): void;
+}
+
+/** One connection. */
+export interface Link {
+  /** Address of this end. */
+  readonly localAddr: Addr;
+  /** Address of the other end. */
+  readonly remoteAddr: Addr;
+  /** Whether bytes flow, and not whole messages. */
+  readonly bytes: boolean;
+  /** Bytes handed to the pending write and not yet written. */
+  readonly inFlight: number;
+  /** Begins to read. */
+  start(sink: LinkSink): void;
+  /** Says that there is output. */
+  wake(): void;
+  /** Writes what there is, ends this direction, waits for the other end to end its own, closes. */
+  finish(): Promise<void>;
+  /** Closes now. */
+  abort(): void;
+}
+
+/** Makes a link of what a dial or a listener gave. */
+export function linkOf(transport: Transport): Link {
+  return "read" in transport ? new ByteLink(transport) : new MessageLink(transport);
+}
+
+abstract class BaseLink implements Link {
+  readonly localAddr: Addr;
+  readonly remoteAddr: Addr;
+  abstract readonly bytes: boolean;
+  readonly #transport: Transport;
+  #loop: WriteLoop | undefined;
+  #sink: LinkSink | undefined;
+  #closed = false;
+  #readEnded: Promise<void> = Promise.resolve();
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.localAddr = Addr.of(transport.localAddr);
+    this.remoteAddr = Addr.of(transport.remoteAddr);
+  }
+
+  get inFlight(): number {
+    return this.#loop?.inFlight ?? 0;
+  }
+
+  start(sink: LinkSink): void {
+    this.#sink = sink;
+    this.#loop = this.makeLoop(sink, (error) => this.#end(error, false));
+    this.#readEnded = this.#read(sink);
+  }
+
+  wake(): void {
+    this.#loop?.wake();
+  }
+
+  async finish(): Promise<void> {
+    await this.#loop?.idle();
+    if (this.#closed) return;
+    const { halfClose } = this;
+    if (halfClose !== undefined) {
+      try {
+        await halfClose();
+        await this.#readEnded;
+      } catch {
+        // The other end was faster: the connection is gone, and that is all we wanted.
+      }
+    }
+    this.abort();
+  }
+
+  abort(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#loop?.stop();
+    try {
+      this.#transport.close();
+    } catch {
+      // Closed before by whoever gave it to us: closed is closed.
+    }
+  }
+
+  /** Makes the one writer. */
+  protected abstract makeLoop(sink: LinkSink, failed: (error: unknown) => void): WriteLoop;
+  /** Reads to the end; gives whether that was in the middle of a frame. */
+  protected abstract readAll(sink: LinkSink): Promise<boolean>;
+  /** Ends this direction only, where that is possible. */
+  protected abstract readonly halfClose: (() => Promise<void>) | undefined;
+
+  protected get closed(): boolean {
+    return this.#closed;
+  }
+
+  async #read(sink: LinkSink): Promise<void> {
+    try {
+      const partial = await this.readAll(sink);
+      this.#end(undefined, partial);
+    } catch (error) {
+      this.#end(error, false);
+    }
+  }
+
+  #end(error: unknown, partial: boolean): void {
+    const sink = this.#sink;
+    if (this.#closed || sink === undefined) return;
+    this.#sink = undefined;
+    sink.ended(error, partial);
+  }
+}
+
+class ByteLink extends BaseLink {
+  readonly bytes = true;
+  readonly #transport: ByteTransport;
+  protected readonly halfClose: (() => Promise<void>) | undefined;
+
+  constructor(transport: ByteTransport) {
+    super(transport);
+    this.#transport = transport;
+    if (transport.closeWrite !== undefined) {
+      this.halfClose = async () => await transport.closeWrite?.();
+    }
+  }
+
+  protected makeLoop(sink: LinkSink, failed: (error: unknown) => void): WriteLoop {
+    return new WriteLoop(this.#transport, {
+      nextOutput: () => sink.nextOutput(),
+      wrote: (bytes) => sink.wrote(bytes),
+      writeFailed: failed,
+    });
+  }
+
+  protected async readAll(sink: LinkSink): Promise<boolean> {
+    const transport = this.#transport;
+    const queue = new ByteQueue();
+    while (!this.closed) {
+      const count = await transport.read(queue.space(sink.wanted));
+      if (count === null || this.closed) break;
+      queue.fill(count);
+      queue.start = sink.received(queue.buffer, queue.start, queue.end);
+    }
+    return queue.length > 0;
+  }
+}
+
+class MessageLink extends BaseLink {
+  readonly bytes = false;
+  protected readonly halfClose = undefined;
+  readonly #transport: MessageTransport;
+
+  constructor(transport: MessageTransport) {
+    super(transport);
+    this.#transport = transport;
+  }
+
+  /** A message holds whole frames: one output, one message. */
+  protected makeLoop(sink: LinkSink, failed: (error: unknown) => void): WriteLoop {
+    const transport = this.#transport;
+    const write = async (message: Uint8Array) => {
+      await transport.send(message);
+      return message.length;
+    };
+    const nextOutput = () => {
+      const frames = sink.nextOutput();
+      if (frames === undefined) return undefined;
+      const message = new OutBuffer();
+      message.bytes(frames.toBytes());
+      frames.reset();
+      return message;
+    };
+    return new WriteLoop({ write }, {
+      nextOutput,
+      wrote: (bytes) => sink.wrote(bytes),
+      writeFailed: failed,
+    });
+  }
+
+  protected async readAll(sink: LinkSink): Promise<boolean> {
+    for await (const message of this.#transport) {
+      if (this.closed) break;
+      if (typeof message === "string") {
+        throw new ProtocolError("BAD_FRAME", "Cannot take text message as frames are binary");
+      }
+      const bytes = ownBytes(message);
+      if (sink.received(bytes, 0, bytes.length) < bytes.length) {
+        throw new ProtocolError("BAD_FRAME", "Cannot take message as it must hold whole frames");
+      }
+    }
+    return false;
+  }
+}
+
+function ownBytes(message: Uint8Array): Bytes {
+  const { buffer, byteOffset, byteLength } = message;
+  return buffer instanceof ArrayBuffer
+    ? new Uint8Array(buffer, byteOffset, byteLength)
+    : new Uint8Array(message);
+}
