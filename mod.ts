@@ -1,0 +1,106 @@
+/**
+ * Long-lived connections for Deno: framed messages, heartbeats, reconnect, registration, push and
+ * broadcast, over TCP and Unix sockets. One session API on every transport.
+ *
+ * ```ts
+ * import { connect, serve, text } from "@vgo/vnet";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = await serve("127.0.0.1:0", {
+ *   serializer: text(),
+ *   onMessage: (message, peer) => peer.send(`echo: ${message.body}`),
+ * });
+ * await using client = await connect(server.addr, { serializer: text() });
+ * await client.send("hello");
+ * for await (const { body } of client.messages) {
+ *   assertEquals(body, "echo: hello");
+ *   break;
+ * }
+ * ```
+ *
+ * Frames without sessions are in `@vgo/vnet/frames`, virtual time and broken networks for tests in
+ * `@vgo/vnet/testing`.
+ *
+ * @module
+ */
+export { attach, Client, connect, serve } from "./src/runtime/api.ts";
+export { Addr } from "./src/base/addr.ts";
+export { json, raw, text } from "./src/contract/serializers.ts";
+export {
+  ClosedError,
+  ConnectError,
+  FrameError,
+  LimitError,
+  ProtocolError,
+  TimeoutError,
+  VnetError,
+} from "./src/base/errors.ts";
+
+export type { ClientConstructor } from "./src/runtime/api.ts";
+export type { Address, AddrInit, TransportName } from "./src/base/addr.ts";
+export type { CloseCode, DialCode, FrameErrorCode, VnetErrorOptions } from "./src/base/errors.ts";
+export type { CloseInfo, CloseOptions, DrainInfo, Lifecycle } from "./src/base/lifecycle.ts";
+export type {
+  Adoptable,
+  Bytes,
+  ByteTransport,
+  Clock,
+  Initiator,
+  ListenOptions,
+  Logger,
+  MessageTransport,
+  Queued,
+  Runtime,
+  Side,
+  Transport,
+  TransportListener,
+  WaitOptions,
+} from "./src/base/types.ts";
+export type {
+  AnyContract,
+  Api,
+  BodyIn,
+  BodyOf,
+  Issue,
+  LocalApi,
+  Loose,
+  Message,
+  MessageOf,
+  MessageSpec,
+  Outgoing,
+  RemoteApi,
+  Schema,
+  SendArgs,
+  Serializer,
+  SerializerFor,
+  Topic,
+  Types,
+  Untyped,
+  Validated,
+} from "./src/contract/types.ts";
+export type { ClientPeer } from "./src/client/client.ts";
+export type {
+  ClientEvent,
+  ConnectOptions,
+  Credential,
+  DialAddress,
+  Metadata,
+} from "./src/client/options.ts";
+export type { AttachOptions } from "./src/peer/attach.ts";
+export type { PeerState, SendOptions } from "./src/peer/owner.ts";
+export type { HeartbeatOptions, Limits, QueueOptions, SessionOptions } from "./src/peer/options.ts";
+export type { AnyPeer, Peer } from "./src/peer/peer.ts";
+export type { PeerStats, RoundTrips, Traffic } from "./src/peer/stats.ts";
+export type { ServerStats } from "./src/server/hub.ts";
+export type {
+  Decision,
+  DuplicateId,
+  ListenAddress,
+  Registration,
+  ServeOptions,
+  ServerEvent,
+  ServerLimits,
+} from "./src/server/options.ts";
+export type { Registry } from "./src/server/registry.ts";
+export type { BroadcastOptions, BroadcastResult, Server, ServerPeer } from "./src/server/server.ts";
+export type { Reconnect } from "./src/session/backoff.ts";

@@ -1,0 +1,374 @@
+/**
+ * The reconnect loop: dials, runs a session, waits, and dials again.
+ *
+ * Owns when to dial and when to give up. What a session is belongs to the peer's core.
+ *
+ *   dial ──> handshake ──> open ──> (ended) ──> wait ──> dial …
+ *     └──────────┴── failed ────────────────────┘
+ *
+ * 1. One loop per client, and one link at a time.
+ * 2. The count of failures starts anew only after a link was open for `stableAfter` ms: a server that
+ *    accepts and hangs up is not dialled in a busy loop.
+ * 3. A refusal that cannot heal by itself ends the client.
+ */
+import type { Clock, Logger, Runtime, Transport } from "../base/types.ts";
+import { ClosedError, ConnectError, VnetError } from "../base/errors.ts";
+import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
+import type { Message } from "../contract/types.ts";
+import { PeerCore } from "../peer/core.ts";
+import type { AnySerializer, CoreOwner } from "../peer/owner.ts";
+import { EventStream } from "../peer/event_stream.ts";
+import { Hooks } from "../peer/hooks.ts";
+import type { SessionSettings } from "../peer/options.ts";
+import { backoffDelay, type ReconnectPolicy } from "../session/backoff.ts";
+import type { SessionEnd } from "../session/events.ts";
+import { isFinal } from "../wire/codes.ts";
+import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
+import {
+  type ClientEvent,
+  type Credential,
+  isTransport,
+  type Metadata,
+  type Target,
+} from "./options.ts";
+
+/** What a connector is made with: the options of a client, resolved and without types. */
+export interface ConnectorOptions {
+  readonly targets: (attempt: number) => readonly Target[] | Promise<readonly Target[]>;
+  readonly settings: SessionSettings;
+  readonly serializer: AnySerializer;
+  readonly runtime: Runtime;
+  readonly logger: Logger | undefined;
+  readonly id: string;
+  readonly auth: Credential | (() => Credential | Promise<Credential>);
+  readonly metadata: Metadata;
+  readonly dialTimeout: number;
+  readonly policy: ReconnectPolicy | false;
+  /** Whether a first attempt that fails is the last one. */
+  readonly impatient: boolean;
+  readonly onEvent: ((event: ClientEvent) => unknown) | undefined;
+  readonly onConnect: (() => unknown) | undefined;
+  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
+  readonly onDisconnect: ((info: CloseInfo) => unknown) | undefined;
+}
+
+const encoder = new TextEncoder();
+
+/** How one link ended, and whether a session was open on it. */
+interface LinkEnd {
+  readonly end: SessionEnd;
+  readonly opened: boolean;
+  readonly lasted: number;
+}
+
+/** The client without types. */
+export class Connector implements CoreOwner {
+  readonly core: PeerCore;
+  readonly events: EventStream<ClientEvent>;
+  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
+  readonly #options: ConnectorOptions;
+  readonly #hooks: Hooks;
+  readonly #clock: Clock;
+  readonly #instance: Uint8Array<ArrayBuffer>;
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #stop = new AbortController();
+  #linkEnded: ((end: SessionEnd, opened: boolean) => void) | undefined;
+  #wake: (() => void) | undefined;
+  #failures = 0;
+  #attempts = 0;
+  #skipWait = false;
+  #retryAfter = 0;
+  #lastError: VnetError | undefined;
+  #everOpened = false;
+
+  constructor(options: ConnectorOptions) {
+    this.#options = options;
+    const { runtime, logger, settings, serializer, id } = options;
+    this.#clock = runtime.clock;
+    this.onMessage = options.onMessage;
+    this.#hooks = new Hooks(logger, (error) => {
+      if (!this.events.watched) return false;
+      this.events.emit({ type: "error", error });
+      return true;
+    });
+    this.events = new EventStream(options.onEvent, (error) => this.#hooks.reportQuietly(error));
+    this.#instance = Uint8Array.from({ length: 16 }, () => Math.floor(runtime.random() * 256));
+    this.core = new PeerCore({
+      side: "client",
+      id,
+      settings,
+      serializer,
+      clock: this.#clock,
+      logger,
+    }, this);
+    // Who does not look at `opened` learns of its failure by `closed`.
+    this.#opened.promise.catch(() => {});
+  }
+
+  /** Resolves with the first open session; rejects when the client ends before. */
+  get opened(): Promise<void> {
+    return this.#opened.promise;
+  }
+
+  /** Why the last attempt failed. */
+  get lastError(): VnetError | undefined {
+    return this.#lastError;
+  }
+
+  /** How often was dialled. */
+  get attempts(): number {
+    return this.#attempts;
+  }
+
+  /** Begins to dial, in the next microtask: what is attached to the client at once misses nothing. */
+  start(): void {
+    queueMicrotask(() => {
+      if (this.core.state === "closed") return;
+      this.#run().catch((error) => this.#crashed(error));
+    });
+  }
+
+  /** Dials now: skips a wait, and gives up an open link for a new one. */
+  reconnect(): void {
+    if (this.core.ending) return;
+    if (this.#wake !== undefined) return this.#wake();
+    const driver = this.core.driver;
+    if (driver === undefined || !driver.machine.open) return;
+    this.#skipWait = true;
+    driver.machine.close("NORMAL", "The client renews its link");
+    driver.flush();
+  }
+
+  // ── CoreOwner ──
+
+  helloReceived(): void {
+    // Only servers are asked: the machine refuses a HELLO that a client gets.
+  }
+
+  sessionOpened(welcome: Welcome | undefined): void {
+    const { core } = this;
+    if (welcome !== undefined) core.id = welcome.id;
+    this.#everOpened = true;
+    this.#options.logger?.info?.(`Connected to ${core.remoteAddr} as ${core.id}`);
+    this.events.emit({ type: "connect", remoteAddr: core.remoteAddr, session: "new" });
+    this.#opened.resolve();
+    core.inbox.hook(() =>
+      this.#hooks.call(this.#options.onConnect, () => core.end("INTERNAL", "'onConnect' failed"))
+    );
+  }
+
+  sessionEnded(end: SessionEnd, opened: boolean): void {
+    if (!this.core.ending && this.#everOpened) this.core.state = "waiting";
+    if (opened) {
+      const info = infoOf(end);
+      this.#options.logger?.warn?.(
+        `Connection to ${this.core.remoteAddr} ended: ${describe(info)}`,
+      );
+      this.events.emit({ type: "disconnect", info });
+      const { onDisconnect } = this.#options;
+      this.core.inbox.hook(() => this.#hooks.call(onDisconnect && (() => onDisconnect(info))));
+    }
+    const told = this.#linkEnded;
+    this.#linkEnded = undefined;
+    told?.(end, opened);
+  }
+
+  goawayReceived(retryAfter: number): void {
+    this.#retryAfter = retryAfter;
+    this.events.emit({ type: "drain", initiator: "remote" });
+  }
+
+  finalized(info: DrainInfo): void {
+    const reason = this.#lastError ??
+      new ClosedError(`Cannot connect as the client was closed`, info);
+    this.#opened.reject(
+      reason instanceof ConnectError
+        ? this.#withAttempts(reason)
+        : this.#closedBefore(info, reason),
+    );
+    this.#stop.abort(reason);
+    this.#wake?.();
+    this.events.emit({ type: "close", info });
+    this.events.close();
+  }
+
+  report(error: unknown): void {
+    this.#hooks.report(error);
+  }
+
+  // ── the loop ──
+
+  async #run(): Promise<void> {
+    while (!this.#over()) {
+      const { policy } = this.#options;
+      const link = await this.#attempt();
+      if (this.#over()) return;
+      const stable = policy === false ? 0 : policy.stableAfter;
+      if (link?.opened && link.lasted >= stable) this.#failures = 0;
+      this.#failures++;
+      if (link !== undefined) this.#lastError = this.#failure(link);
+      const error = this.#lastError ?? new VnetError("LINK_LOST", "The link was lost");
+      const hopeless = link !== undefined && link.end.initiator === "remote" &&
+        isFinal(link.end.code);
+      const enough = policy === false || this.#failures >= policy.maxAttempts ||
+        (this.#options.impatient && !this.#everOpened);
+      if (hopeless || (enough && !this.#skipWait)) return this.#giveUp(link, error);
+      await this.#pause(error, link?.end.retryAfter ?? 0);
+    }
+  }
+
+  /** Tries each address once; `undefined` when none could be dialled. */
+  async #attempt(): Promise<LinkEnd | undefined> {
+    this.#attempts++;
+    let failed: LinkEnd | undefined;
+    let targets: readonly Target[];
+    try {
+      targets = await this.#options.targets(this.#attempts);
+    } catch (error) {
+      this.#lastError = asConnectError(error, "Cannot connect as the address function failed");
+      return undefined;
+    }
+    for (const target of targets) {
+      if (this.#over()) return undefined;
+      const transport = await this.#dial(target);
+      if (transport === undefined) continue;
+      const link = await this.#session(transport.transport, transport.auth);
+      if (link === undefined || link.opened || isFinal(link.end.code)) return link;
+      failed = link;
+    }
+    return failed;
+  }
+
+  async #dial(target: Target): Promise<{ transport: Transport; auth: Credential } | undefined> {
+    const { auth: given, runtime, dialTimeout } = this.#options;
+    try {
+      const auth = typeof given === "function" ? await given() : given;
+      if (this.#over()) {
+        if (isTransport(target)) target.close();
+        return undefined;
+      }
+      if (isTransport(target)) return { transport: target, auth };
+      this.events.emit({ type: "dial", addr: target, attempt: this.#failures + 1 });
+      const { signal } = this.#stop;
+      const transport = await runtime.dial(target, { timeout: dialTimeout, signal });
+      if (!this.#over()) return { transport, auth };
+      transport.close();
+    } catch (error) {
+      this.#lastError = asConnectError(error, "Cannot connect");
+    }
+    return undefined;
+  }
+
+  #session(transport: Transport, auth: Credential): Promise<LinkEnd> {
+    return new Promise((resolve) => {
+      this.#linkEnded = (end, opened) => {
+        const since = this.core.driver?.openedAt ?? this.#clock.now();
+        resolve({ end, opened, lasted: this.#clock.now() - since });
+      };
+      this.core.run(transport, (limits) => this.#hello(limits, auth));
+    });
+  }
+
+  async #pause(error: VnetError, retryAfter: number): Promise<void> {
+    const { policy, runtime, logger } = this.#options;
+    const asked = Math.max(retryAfter, this.#retryAfter);
+    this.#retryAfter = 0;
+    const skip = this.#skipWait || policy === false;
+    this.#skipWait = false;
+    if (skip) return;
+    const attempt = this.#failures;
+    const delay = backoffDelay(policy, { attempt, error }, () => runtime.random(), asked);
+    logger?.warn?.(`${error.message}. Next try in ${Math.round(delay)} ms`);
+    this.events.emit({ type: "wait", delay, attempt, error });
+    if (this.#over()) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.setTimer(this.#clock.now() + delay, () => wake());
+      const wake = () => {
+        timer[Symbol.dispose]();
+        this.#wake = undefined;
+        resolve();
+      };
+      this.#wake = wake;
+    });
+  }
+
+  #hello(limits: WireLimits, auth: Credential): Hello {
+    const { serializer, metadata } = this.#options;
+    return {
+      limits,
+      clientId: this.core.id,
+      authScheme: "",
+      auth: typeof auth === "string" ? encoder.encode(auth) : new Uint8Array(auth),
+      agent: "vnet",
+      serializer: serializer.name,
+      instance: this.#instance,
+      path: "",
+      metadata,
+    };
+  }
+
+  #failure({ end, opened }: LinkEnd): VnetError {
+    const { remoteAddr } = this.core;
+    if (opened) {
+      return new ClosedError(
+        `The connection to ${remoteAddr} ended: ${describe(end)}`,
+        infoOf(end),
+      );
+    }
+    return new ConnectError(
+      end.wrongProtocol ? "WRONG_PROTOCOL" : end.code,
+      `Cannot open session with ${remoteAddr} as it was refused: ${describe(end)}`,
+      { initiator: end.initiator, cause: end.error, retryAfter: end.retryAfter },
+    );
+  }
+
+  #giveUp(link: LinkEnd | undefined, error: VnetError): void {
+    const info: CloseInfo = link === undefined
+      ? { code: "LINK_LOST", reason: error.message, initiator: "network", error }
+      : { ...infoOf(link.end), error };
+    this.core.finalize(info, "linger");
+  }
+
+  #crashed(error: unknown): void {
+    this.report(error);
+    this.core.finalize({
+      code: "INTERNAL",
+      reason: "The reconnect loop failed",
+      initiator: "local",
+    }, "abort");
+  }
+
+  #over(): boolean {
+    return this.core.ending || this.core.state === "closed";
+  }
+
+  #withAttempts(error: ConnectError): ConnectError {
+    const { code, message, initiator, cause, retryAfter } = error;
+    return new ConnectError(code, message, {
+      attempts: this.#attempts,
+      retryAfter,
+      ...(cause === undefined ? {} : { cause }),
+      ...(initiator === undefined ? {} : { initiator }),
+    });
+  }
+
+  #closedBefore(info: CloseInfo, cause: VnetError): ConnectError {
+    const { attempts } = this;
+    const message = "Cannot connect as the client was closed before a session was open";
+    return new ConnectError(info.code, message, { attempts, cause, initiator: info.initiator });
+  }
+}
+
+function infoOf({ code, reason, initiator, error }: CloseInfo): CloseInfo {
+  return { code, reason, initiator, ...(error === undefined ? {} : { error }) };
+}
+
+function describe({ code, reason }: CloseInfo): string {
+  return reason === "" ? code : `${reason} (${code})`;
+}
+
+function asConnectError(error: unknown, what: string): ConnectError {
+  if (error instanceof ConnectError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new ConnectError("INTERNAL", `${what}: ${reason}`, { cause: error, initiator: "local" });
+}

@@ -1,0 +1,215 @@
+/**
+ * One connection of a server, from its first byte to its last.
+ *
+ * Owns the way in: who asks, whether `register` lets it in, and what happens when its id is in use.
+ *
+ * 1. Nothing of the application runs for a client before it is registered, and nothing after it is
+ *    gone.
+ * 2. An id has never two owners at once, unless the server allows it: the check and the entry into the
+ *    registry happen in one synchronous step.
+ */
+import type { Bytes, Transport } from "../base/types.ts";
+import { type CloseCode, ClosedError, ConnectError } from "../base/errors.ts";
+import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
+import type { Message } from "../contract/types.ts";
+import { PeerCore } from "../peer/core.ts";
+import type { AnySerializer, CoreOwner } from "../peer/owner.ts";
+import { escaped } from "../peer/hooks.ts";
+import type { SessionSettings } from "../peer/options.ts";
+import type { SessionEnd } from "../session/events.ts";
+import { clientIdProblem, type Hello } from "../wire/handshake.ts";
+import { Addr } from "../base/addr.ts";
+import type { Decision, Registration } from "./options.ts";
+import type { Hub, HubPeer } from "./hub.ts";
+
+/** How long the owner of an id has to show that it lives, in ms. */
+const PROBE_TIMEOUT = 1_000;
+const decoder = new TextDecoder();
+
+/** What an admission is made with. */
+export interface AdmissionOptions {
+  readonly settings: SessionSettings;
+  readonly serializer: AnySerializer;
+  /** Why it is refused whatever it asks for. */
+  readonly refusal: CloseCode | undefined;
+}
+
+/** One connection. */
+export class Admission implements CoreOwner {
+  readonly core: PeerCore;
+  /** Resolves once registered; rejects when that fails. */
+  readonly registered: Promise<HubPeer>;
+  /** Who asks: 16 bytes of one client object; empty when it did not say. */
+  instance: Bytes = new Uint8Array(0);
+  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
+  readonly #hub: Hub;
+  readonly #refusal: CloseCode | undefined;
+  readonly #registered = Promise.withResolvers<HubPeer>();
+  readonly #gone = new AbortController();
+  #peer: HubPeer | undefined;
+
+  constructor(hub: Hub, options: AdmissionOptions) {
+    const { settings, serializer, refusal } = options;
+    this.#hub = hub;
+    this.#refusal = refusal;
+    this.registered = this.#registered.promise;
+    this.registered.catch(() => {});
+    const { onMessage } = hub.options;
+    this.onMessage = onMessage && ((message) => this.#peer && onMessage(message, this.#peer));
+    const { logger, runtime: { clock } } = hub.options;
+    this.core = new PeerCore({ side: "server", id: "", settings, serializer, clock, logger }, this);
+  }
+
+  /** Begins to listen to the client. */
+  start(transport: Transport): void {
+    this.core.run(transport);
+  }
+
+  // ── CoreOwner ──
+
+  helloReceived(hello: Hello): void {
+    this.#decide(hello).catch((error) => {
+      this.report(error);
+      this.#reject("INTERNAL", "The server failed to register the client");
+    });
+  }
+
+  sessionOpened(): void {
+    const { core } = this;
+    const peer = this.#peer;
+    if (peer === undefined) return;
+    this.#hub.opened(this);
+    this.#registered.resolve(peer);
+    const { onConnect } = this.#hub.options;
+    core.inbox.hook(() =>
+      this.#hub.hooks.call(
+        onConnect && (() => onConnect(peer)),
+        () => core.end("INTERNAL", "'onConnect' failed"),
+      )
+    );
+  }
+
+  sessionEnded(end: SessionEnd, opened: boolean): void {
+    const { code, reason, initiator, error } = end;
+    const info: CloseInfo = { code, reason, initiator, ...(error === undefined ? {} : { error }) };
+    const peer = this.#peer;
+    this.#gone.abort(new ClosedError("The client has left", info));
+    if (opened && peer !== undefined) {
+      const { onDisconnect } = this.#hub.options;
+      this.#hub.left(this, peer, info);
+      this.core.inbox.hook(() =>
+        this.#hub.hooks.call(onDisconnect && (() => onDisconnect(info, peer)))
+      );
+    } else {
+      this.#hub.refused(this, info);
+    }
+    this.core.finalize(info, "linger");
+  }
+
+  goawayReceived(): void {
+    // A client that goes says so by closing; there is nothing to prepare for.
+  }
+
+  finalized(info: DrainInfo): void {
+    this.#registered.reject(
+      new ConnectError(info.code, `Cannot register client as it was refused: ${info.reason}`, {
+        initiator: info.initiator,
+        ...(info.error === undefined ? {} : { cause: info.error }),
+      }),
+    );
+  }
+
+  report(error: unknown): void {
+    this.#hub.report(error, this.#peer);
+  }
+
+  // ── the way in ──
+
+  async #decide(hello: Hello): Promise<void> {
+    if (this.#refusal !== undefined) {
+      return this.#reject(this.#refusal, "The server has no room for another connection", 1_000);
+    }
+    const problem = clientIdProblem(hello.clientId);
+    if (problem !== undefined) return this.#reject("CLIENT_ID_INVALID", problem);
+    const asked = hello.clientId === "" ? this.#hub.freshId() : hello.clientId;
+    const { register } = this.#hub.options;
+    let decision: Decision<unknown> = true;
+    if (register !== undefined) {
+      const given = register(this.#registration(asked, hello));
+      decision = given instanceof Promise ? await given : given;
+    }
+    if (decision === false) {
+      return this.#reject("AUTH_FAILED", "The server refused the registration");
+    }
+    if (decision === true) return await this.#enter(asked, undefined, hello);
+    if ("reject" in decision) {
+      const { reject, reason = "The server refused the registration", retryAfter = 0 } = decision;
+      return this.#reject(reject, reason, retryAfter);
+    }
+    const id = decision.id ?? asked;
+    const bad = id === "" ? "The id must not be empty" : clientIdProblem(id);
+    if (bad !== undefined) {
+      throw new TypeError(`Cannot register client as 'register' gave an id: ${bad}`);
+    }
+    await this.#enter(id, decision.data, hello);
+  }
+
+  #registration(id: string, hello: Hello): Registration {
+    return {
+      id,
+      auth: decoder.decode(hello.auth),
+      authBytes: hello.auth,
+      metadata: hello.metadata,
+      remoteAddr: this.core.remoteAddr,
+      signal: this.#gone.signal,
+    };
+  }
+
+  async #enter(id: string, data: unknown, hello: Hello): Promise<void> {
+    const { duplicateId } = this.#hub.options;
+    if (duplicateId !== "allow") {
+      for (let owner = this.#hub.owner(id); owner !== undefined; owner = this.#hub.owner(id)) {
+        if (!await this.#yields(owner, hello.instance)) {
+          return this.#reject("CLIENT_ID_IN_USE", `The id ${escaped(id)} is in use`);
+        }
+        owner.core.end("TAKEN_OVER", "Another connection has registered the same id");
+      }
+    }
+    if (this.#gone.signal.aborted) return;
+    this.core.id = id;
+    this.instance = hello.instance;
+    const { driver } = this.core;
+    this.#peer = this.#hub.admit(this, data);
+    driver?.machine.welcome(this.#hub.welcome(id), hello);
+    driver?.flush();
+  }
+
+  /** Whether the owner of an id makes way. */
+  async #yields(owner: Admission, instance: Bytes): Promise<boolean> {
+    const { duplicateId } = this.#hub.options;
+    if (duplicateId === "replace" || isSame(owner.instance, instance)) return true;
+    if (duplicateId === "reject") return false;
+    try {
+      await owner.core.ping({ timeout: PROBE_TIMEOUT });
+      return false;
+    } catch {
+      // Silent or gone: nobody is there to be robbed of it.
+      return true;
+    }
+  }
+
+  #reject(code: CloseCode, reason: string, retryAfter = 0): void {
+    const { driver } = this.core;
+    driver?.machine.reject(code, reason, retryAfter, this.#hub.epoch);
+    driver?.flush();
+  }
+}
+
+/** Where a transport says it comes from. */
+export function originOf(transport: Transport): Addr {
+  return Addr.of(transport.remoteAddr);
+}
+
+function isSame(a: Bytes, b: Bytes): boolean {
+  return a.length > 0 && a.length === b.length && a.every((byte, index) => byte === b[index]);
+}

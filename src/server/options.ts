@@ -1,0 +1,168 @@
+/**
+ * What a server is made with, and what it tells.
+ */
+import type { Bytes, Initiator, Transport, TransportListener } from "../base/types.ts";
+import type { Addr, Address } from "../base/addr.ts";
+import type { CloseCode } from "../base/errors.ts";
+import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
+import type { AnyContract, Untyped } from "../contract/types.ts";
+import { DEFAULT_LIMITS, type Limits, type SessionOptions } from "../peer/options.ts";
+import type { ServerPeer } from "./server.ts";
+
+/** Where to listen: an address, or a listener that exists. */
+export type ListenAddress = Address | TransportListener;
+
+/** What a server and each of its connections may use. */
+export interface ServerLimits extends Limits {
+  /** Connections at a time; more are refused. @default {10000} */
+  readonly maxConnections: number;
+  /** Connections at a time that have not registered; more are refused. @default {512} */
+  readonly maxUnregistered: number;
+}
+
+/** What a client asks for at the door. */
+export interface Registration {
+  /** The id it asks for, or a fresh one if it asks for none. */
+  readonly id: string;
+  /** What it shows, as text. */
+  readonly auth: string;
+  /** What it shows, as bytes. */
+  readonly authBytes: Bytes;
+  /** What it says of itself. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Where it comes from. */
+  readonly remoteAddr: Addr;
+  /** Aborted when the client leaves, or the handshake takes too long. */
+  readonly signal: AbortSignal;
+}
+
+/** Whether a client may come in, under which id, and what its `peer.data` is. `true`: as asked. */
+export type Decision<D> =
+  | boolean
+  | { readonly id?: string; readonly data: D }
+  | { readonly id: string; readonly data?: never }
+  | {
+    /** Why not. */
+    readonly reject: CloseCode;
+    /** Said to the client. */
+    readonly reason?: string;
+    /** How long it should wait before it tries again, in ms. */
+    readonly retryAfter?: number;
+  };
+
+/** What happens when a client registers an id that is in use. */
+export type DuplicateId = "probe" | "replace" | "reject" | "allow";
+
+/** Options of `serve`. Times in ms, sizes in bytes. */
+export interface ServeOptions<C extends AnyContract = Untyped, D = undefined>
+  extends SessionOptions<C, C["server"], ServerPeer<C, D>> {
+  /** Decides who may come in, before any traffic. Write it first: its answer types `peer.data`. */
+  readonly register?: (request: Registration) => Decision<D> | Promise<Decision<D>>;
+  /**
+   * An id that is in use: ask its owner for a sign of life and refuse the newcomer if it answers
+   * within 1 s (`"probe"`), end the owner, refuse the newcomer, or let both in.
+   * The same client object coming back always replaces its old link. @default {"probe"}
+   */
+  readonly duplicateId?: DuplicateId;
+  /** What the server and each of its connections may use. */
+  readonly limits?: Partial<ServerLimits>;
+  /** Lets several processes listen on one port. Needs `--unstable-net`. @default {false} */
+  readonly reusePort?: boolean;
+  /** Is told what happens to the server's connections. */
+  readonly onEvent?: (event: ServerEvent<ServerPeer<C, D>>) => unknown;
+}
+
+/** What happens to a server. */
+export type ServerEvent<P> =
+  | {
+    /** A client has registered. */
+    readonly type: "connect";
+    /** The client. */
+    readonly peer: P;
+  }
+  | {
+    /** A client is gone. */
+    readonly type: "disconnect";
+    /** The client. */
+    readonly peer: P;
+    /** Why. */
+    readonly info: CloseInfo;
+  }
+  | {
+    /** A connection was refused, or ended before it had registered. */
+    readonly type: "reject";
+    /** Where it came from. */
+    readonly remoteAddr: Addr;
+    /** Why. */
+    readonly code: CloseCode;
+    /** In words. */
+    readonly reason: string;
+  }
+  | {
+    /** Accepting failed; it goes on after a pause. */
+    readonly type: "accept-error";
+    /** Why. */
+    readonly error: unknown;
+    /** The pause, in ms. */
+    readonly delay: number;
+  }
+  | {
+    /** The server stops. */
+    readonly type: "drain";
+    /** By whose doing. */
+    readonly initiator: Initiator;
+  }
+  | {
+    /** A limit of the server was met. */
+    readonly type: "limit";
+    /** Which. */
+    readonly limit: keyof ServerLimits;
+    /** Its value. */
+    readonly value: number;
+    /** Who met it. */
+    readonly remoteAddr: Addr;
+  }
+  | {
+    /** A hook of the application threw, or a message could not be decoded or sent. */
+    readonly type: "error";
+    /** What was thrown. */
+    readonly error: unknown;
+    /** For which client. */
+    readonly peer?: P;
+  }
+  | {
+    /** The server is over. */
+    readonly type: "close";
+    /** Why. */
+    readonly info: DrainInfo;
+  };
+
+/** {@linkcode ServerLimits} when none are given. */
+export const DEFAULT_SERVER_LIMITS: ServerLimits = Object.freeze({
+  ...DEFAULT_LIMITS,
+  maxConnections: 10_000,
+  maxUnregistered: 512,
+});
+
+/** Fills in the defaults. @throws {RangeError} where a field makes no sense */
+export function resolveServerLimits(options: Partial<ServerLimits> = {}): ServerLimits {
+  const limits = { ...DEFAULT_SERVER_LIMITS, ...options };
+  for (const name of ["maxConnections", "maxUnregistered"] as const) {
+    if (limits[name] >= 1) continue;
+    throw new RangeError(
+      `Cannot use options as 'limits.${name}' must be 1 or more: current value is ${limits[name]}`,
+    );
+  }
+  return limits;
+}
+
+/** Whether a thing to listen on is a listener already. */
+export function isListener(given: ListenAddress): given is TransportListener {
+  return typeof given === "object" && Symbol.asyncIterator in given;
+}
+
+/** Decides, without types. */
+export type Register = (request: Registration) => Decision<unknown> | Promise<Decision<unknown>>;
+
+/** What a server takes in. */
+export type Incoming = Transport;
