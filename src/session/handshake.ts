@@ -10,7 +10,7 @@
 import type { Bytes, Side } from "../base/types.ts";
 import { type CloseCode, ProtocolError } from "../base/errors.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
-import { FrameType, PREFACE_SIZE } from "../wire/constants.ts";
+import { FrameType, PREFACE_SIZE, VERSION } from "../wire/constants.ts";
 import * as wire from "../wire/handshake.ts";
 
 /** What a frame before WELCOME said. */
@@ -28,8 +28,6 @@ export interface HandshakeOptions {
   readonly serializer: string;
 }
 
-/** The only version that this code speaks. */
-const VERSION = 1;
 const NO_EPOCH: Bytes = new Uint8Array(8);
 
 /** The handshake of one link. */

@@ -63,7 +63,7 @@ export class SessionMachine implements FrameHandler {
     this.#measuredAt = now;
     this.#handshakeAt = now + options.handshakeTimeout;
     this.#handshake = new Handshake(options);
-    this.#incoming = new MessageReader(events, limits.recvBytes, limits.maxMessage);
+    this.#incoming = new MessageReader(events, limits);
     const remote = side === "client" ? "server" : "client";
     this.#reader = new FrameReader(this, remote, Math.min(PRE_WELCOME_MAX, limits.maxFrame));
     this.#heartbeat = heartbeat === false ? undefined : new Heartbeat(now, heartbeat);

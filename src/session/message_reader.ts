@@ -7,6 +7,7 @@
 import type { Bytes } from "../base/types.ts";
 import { ProtocolError } from "../base/errors.ts";
 import { Flag, LENGTH_BASE } from "../wire/constants.ts";
+import type { WireLimits } from "../wire/handshake.ts";
 import { decodeMessage } from "../wire/message.ts";
 import { frameCost, ReceiveCredit } from "./credit.ts";
 import { Reassembly } from "./reassembly.ts";
@@ -24,16 +25,18 @@ export class MessageReader {
   readonly #events: MessageEvents;
   readonly #window: number;
   readonly #maxMessage: number;
+  readonly #maxMetadata: number;
   readonly #credit: ReceiveCredit;
   #tracked: Reassembly | undefined;
   #volatile: Reassembly | undefined;
 
-  /** `window`, `maxMessage`: what our limits say. */
-  constructor(events: MessageEvents, window: number, maxMessage: number) {
+  /** `limits`: what we accept. */
+  constructor(events: MessageEvents, limits: WireLimits) {
     this.#events = events;
-    this.#window = window;
-    this.#maxMessage = maxMessage;
-    this.#credit = new ReceiveCredit(window);
+    this.#window = limits.recvBytes;
+    this.#maxMessage = limits.maxMessage;
+    this.#maxMetadata = limits.maxMetadata;
+    this.#credit = new ReceiveCredit(limits.recvBytes);
   }
 
   /** Whether a grant should be told now. */
@@ -61,12 +64,18 @@ export class MessageReader {
     const more = (flags & Flag.MORE) !== 0;
     const begun = tracked ? this.#tracked : this.#volatile;
     if (begun !== undefined) {
+      if ((flags & (Flag.END | Flag.META)) !== 0) {
+        throw new ProtocolError(
+          "BAD_FRAME",
+          "Cannot take fragment as only the first may have END or META",
+        );
+      }
       const whole = begun.add(buffer.subarray(start, end), more, cost);
       if (whole === undefined) return;
       this.#keep(tracked, undefined);
       return this.#deliver(begun.topic, whole, begun.cost);
     }
-    const message = decodeMessage(flags, buffer, start, end);
+    const message = decodeMessage(flags, buffer, start, end, this.#maxMetadata);
     const piece = buffer.subarray(message.start, message.end);
     if (!more) return this.#deliver(message.topic, piece, cost);
     const reassembly = new Reassembly(message.topic, message.total, this.#maxMessage);
