@@ -9,7 +9,7 @@
  */
 import type { Bytes, Initiator, Queued, Side, Transport, WaitOptions } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import { ClosedError, LimitError, VnetError } from "../base/errors.ts";
+import { ClosedError, LimitError, ProtocolError, VnetError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import { startWait } from "../base/wait.ts";
 import type { SessionEnd } from "../session/events.ts";
@@ -61,6 +61,11 @@ export class PeerCore implements DriverEvents {
       decode: (payload) => options.serializer.deserialize(payload),
       onMessage: owner.onMessage,
       report: (error) => owner.report(error),
+      undecodable: (cause) => {
+        this.counters.dropped++;
+        const message = "Cannot take message as its body is none for the serializer";
+        owner.report(new ProtocolError("BAD_FRAME", message, { cause }));
+      },
     });
     const { promise, resolve } = Promise.withResolvers<DrainInfo>();
     this.closed = promise;
@@ -263,6 +268,7 @@ export class PeerCore implements DriverEvents {
           "TOO_LARGE",
           "maxMessageLength",
           "Cannot send message as the other end takes none so long",
+          { initiator: "remote" },
         ),
       );
     }
