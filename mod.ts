@@ -32,13 +32,22 @@ export {
   FrameError,
   LimitError,
   ProtocolError,
+  RpcError,
   TimeoutError,
   VnetError,
 } from "./src/base/errors.ts";
 
 export type { ClientConstructor } from "./src/runtime/api.ts";
 export type { Address, AddrInit, TransportName } from "./src/base/addr.ts";
-export type { CloseCode, DialCode, FrameErrorCode, VnetErrorOptions } from "./src/base/errors.ts";
+export type {
+  CloseCode,
+  DialCode,
+  Executed,
+  FrameErrorCode,
+  RpcCode,
+  RpcErrorOptions,
+  VnetErrorOptions,
+} from "./src/base/errors.ts";
 export type { CloseInfo, CloseOptions, DrainInfo, Lifecycle } from "./src/base/lifecycle.ts";
 export type {
   Adoptable,
@@ -59,20 +68,29 @@ export type {
 export type {
   AnyContract,
   Api,
+  Args,
   BodyIn,
   BodyOf,
+  Callable,
+  CallArgs,
   Issue,
   LocalApi,
   Loose,
+  MaybeSchema,
   Message,
   MessageOf,
   MessageSpec,
+  MethodSpec,
   Outgoing,
+  Part,
   RemoteApi,
+  Reply,
+  Result,
   Schema,
   SendArgs,
   Serializer,
   SerializerFor,
+  Streamable,
   Topic,
   Types,
   Untyped,
@@ -87,6 +105,13 @@ export type {
   Metadata,
 } from "./src/client/options.ts";
 export type { AttachOptions } from "./src/peer/attach.ts";
+export type {
+  CallContext,
+  CallOptions,
+  CallStream,
+  Handler,
+  Handlers,
+} from "./src/peer/call_options.ts";
 export type { PeerState, SendOptions } from "./src/peer/owner.ts";
 export type { HeartbeatOptions, Limits, QueueOptions, SessionOptions } from "./src/peer/options.ts";
 export type { AnyPeer, Peer } from "./src/peer/peer.ts";

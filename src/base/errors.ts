@@ -200,3 +200,50 @@ export class ProtocolError extends VnetError {
     super(code, message, { initiator: "remote", ...options });
   }
 }
+
+/** Whether a handler ran for a call that failed. `"no"`: it surely did not, so a retry is safe. */
+export type Executed = "no" | "maybe" | "yes";
+
+/** What an {@linkcode RpcError} is made with. */
+export interface RpcErrorOptions extends VnetErrorOptions {
+  /** Goes along to the caller, through the serializer. */
+  readonly data?: unknown;
+  /** Whether the same call may go well later. @default {false, but true for UNAVAILABLE} */
+  readonly retryable?: boolean;
+  /** Whether the handler ran. @default {"yes"} */
+  readonly executed?: Executed;
+}
+
+/**
+ * All that a call rejects with, and what a handler throws to be understood: its code, message and data
+ * reach the caller. Whatever else a handler throws arrives as INTERNAL, without its text.
+ *
+ * @example
+ * ```ts
+ * import { RpcError } from "@vgo/vnet";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new RpcError("NOT_FOUND", "No such order", { data: { order: 7 } });
+ * assertEquals([error.code, error.executed], ["NOT_FOUND", "yes"]);
+ * ```
+ */
+export class RpcError extends VnetError {
+  /** The name of the class. */
+  override readonly name: string = "RpcError";
+  /** How it failed. */
+  declare readonly code: RpcCode;
+  /** What the handler gave along; `undefined` when it gave nothing. */
+  readonly data: unknown;
+  /** Whether the same call may go well later. */
+  readonly retryable: boolean;
+  /** Whether the handler ran. */
+  readonly executed: Executed;
+
+  /** Makes the error. */
+  constructor(code: RpcCode, message: string = code, options: RpcErrorOptions = {}) {
+    super(code, message, options);
+    this.data = options.data;
+    this.retryable = options.retryable ?? code === "UNAVAILABLE";
+    this.executed = options.executed ?? "yes";
+  }
+}

@@ -30,6 +30,10 @@ export interface CloseInfo {
 
 /** How a drain ended. */
 export interface DrainInfo extends CloseInfo {
+  /** Calls that were open when it began to close and have ended. */
+  readonly finished: number;
+  /** Calls that were cut. */
+  readonly cut: number;
   /** Messages that were accepted by `send` and never handed to the network. */
   readonly unsent: Queued;
 }

@@ -125,6 +125,8 @@ function makeConnector<C extends AnyContract>(
     dialTimeout,
     policy: reconnect === false ? false : resolveReconnect(reconnect),
     impatient: options.openTimeout === 0,
+    peer: client,
+    methods: taken(options.methods),
     onEvent: options.onEvent,
     onConnect: onConnect && (() => onConnect(client())),
     onMessage: onMessage && ((message) => onMessage(taken(message), client())),

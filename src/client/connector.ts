@@ -17,6 +17,9 @@ import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
 import type { AnySerializer, CoreOwner } from "../peer/owner.ts";
+import type { AnyHandler } from "../peer/call_options.ts";
+import { HandlerTable } from "../peer/calls.ts";
+import type { AnyPeer } from "../peer/peer.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { Hooks } from "../peer/hooks.ts";
 import type { SessionSettings } from "../peer/options.ts";
@@ -47,6 +50,9 @@ export interface ConnectorOptions {
   /** Whether a first attempt that fails is the last one. */
   readonly impatient: boolean;
   readonly onEvent: ((event: ClientEvent) => unknown) | undefined;
+  /** The client as the application knows it. */
+  readonly peer: () => AnyPeer;
+  readonly methods: Readonly<Record<string, AnyHandler>> | undefined;
   readonly onConnect: (() => unknown) | undefined;
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly onDisconnect: ((info: CloseInfo) => unknown) | undefined;
@@ -68,6 +74,7 @@ export class Connector implements CoreOwner {
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly #options: ConnectorOptions;
   readonly #hooks: Hooks;
+  readonly #handlers = new HandlerTable();
   readonly #clock: Clock;
   readonly #instance: Uint8Array<ArrayBuffer>;
   readonly #opened = Promise.withResolvers<void>();
@@ -86,6 +93,7 @@ export class Connector implements CoreOwner {
     const { runtime, logger, settings, serializer, id } = options;
     this.#clock = runtime.clock;
     this.onMessage = options.onMessage;
+    this.#handlers.addAll(options.methods);
     this.#hooks = new Hooks(logger, (error) => {
       if (!this.events.watched) return false;
       this.events.emit({ type: "error", error });
@@ -140,6 +148,14 @@ export class Connector implements CoreOwner {
   }
 
   // ── CoreOwner ──
+
+  peer(): AnyPeer {
+    return this.#options.peer();
+  }
+
+  handler(method: string): AnyHandler | undefined {
+    return this.#handlers.get(method);
+  }
 
   helloReceived(): void {
     // Only servers are asked: the machine refuses a HELLO that a client gets.

@@ -73,7 +73,8 @@ export function json<T = unknown>(): Serializer<T> {
       }
       return encoder.encode(json);
     },
-    deserialize: (bytes) => JSON.parse(decoder.decode(bytes)),
+    // No JSON text is empty: what is empty is what a method gives that gives nothing.
+    deserialize: (bytes) => bytes.length === 0 ? undefined : JSON.parse(decoder.decode(bytes)),
   };
 }
 

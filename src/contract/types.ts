@@ -43,8 +43,36 @@ export interface MessageSpec<B extends Schema> {
   readonly message: B;
 }
 
+/** A schema, where there is one. */
+export type MaybeSchema = Schema | undefined;
+
+/**
+ * A call: a value in, and a value (`output`) or a stream (`yields`) back. `stream` is what the caller
+ * sends along.
+ */
+export interface MethodSpec<
+  I extends Schema,
+  S extends MaybeSchema,
+  O extends MaybeSchema,
+  Y extends MaybeSchema,
+> {
+  /** What goes in and what comes out. */
+  readonly method: {
+    /** What the caller sends. */
+    readonly input: I;
+    /** What it sends along, item by item. */
+    readonly stream: S;
+    /** What it gets. */
+    readonly output: O;
+    /** What it gets, item by item. */
+    readonly yields: Y;
+  };
+}
+
 /** What one side understands, by name. */
-export type Api = { readonly [name: string]: { readonly message?: unknown } };
+export type Api = {
+  readonly [name: string]: { readonly method?: unknown; readonly message?: unknown };
+};
 
 /** What both sides understand. */
 export interface AnyContract {
@@ -54,7 +82,7 @@ export interface AnyContract {
   readonly client: Api;
 }
 
-/** Any topic, and every body a `T`. */
+/** Any method, any topic, and every body a `T`. */
 export interface Untyped<T = Bytes> extends AnyContract {
   /** What the server understands. */
   readonly server: Loose<T>;
@@ -63,7 +91,16 @@ export interface Untyped<T = Bytes> extends AnyContract {
 }
 
 /** One side of {@linkcode Untyped}. */
-export type Loose<T> = { readonly [name: string]: MessageSpec<Schema<Outgoing<T>, T>> };
+export type Loose<T> = {
+  readonly [name: string]:
+    & MessageSpec<Schema<Outgoing<T>, T>>
+    & MethodSpec<
+      Schema<Outgoing<T> | void, T>,
+      Schema<Outgoing<T>, T> | undefined,
+      Schema<Outgoing<T> | void, T>,
+      Schema<Outgoing<T>, T>
+    >;
+};
 
 /**
  * Turns values into bytes and back. Its name goes into the handshake, so that two ends that
@@ -132,3 +169,38 @@ export interface Message<B = Bytes, K extends string = string> {
 export type SendArgs<A extends Api, K extends string, O> = string extends keyof A
   ? [options?: O & { readonly topic?: K }]
   : [options: O & { readonly topic: K }];
+
+/** The methods that an end has: all, or those that give one value (`"output"`) or many (`"yields"`). */
+export type Callable<A extends Api, P extends "input" | "output" | "yields" = "input"> = {
+  [K in keyof A & string]: A[K] extends { readonly method: { readonly [Q in P]: Schema } } ? K
+    : never;
+}[keyof A & string];
+
+/** One schema of a method. */
+export type Part<M, P extends string> = M extends
+  { readonly method: { readonly [Q in P]: infer S extends MaybeSchema } } ? S
+  : never;
+
+/** What a caller gets. */
+export type Result<M, P extends "output" | "yields"> = Types<Part<M, P>>["output"];
+
+/** An input that may be left out where it may be undefined. */
+export type Args<I, O> = undefined extends I ? [input?: I, options?: O] : [input: I, options?: O];
+
+/** What a caller gives after the name of the method; `O`: the options of a call. */
+export type CallArgs<M, O, I = Types<Part<M, "input">>["input"], S = Part<M, "stream">> = [
+  S,
+] extends [undefined] ? Args<I, O>
+  : undefined extends S ? Args<I, O & { readonly stream?: Streamable<Types<S>["input"]> }>
+  : [input: I, options: O & { readonly stream: Streamable<Types<S>["input"]> }];
+
+/** What can be sent item by item. */
+export type Streamable<T> = AsyncIterable<T> | Iterable<T> | ReadableStream<T>;
+
+/** What a handler may give: a value, now or later, or items. */
+export type Reply<M> =
+  | (Part<M, "output"> extends Schema ?
+      | Types<Part<M, "output">>["input"]
+      | Promise<Types<Part<M, "output">>["input"]>
+    : never)
+  | (Part<M, "yields"> extends Schema ? AsyncIterable<Types<Part<M, "yields">>["input"]> : never);

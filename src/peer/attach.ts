@@ -12,9 +12,11 @@ import { clientIdProblem } from "../wire/handshake.ts";
 import { abortWith } from "./abort_with.ts";
 import { PeerCore } from "./core.ts";
 import type { AnySerializer, CoreOwner } from "./owner.ts";
+import type { AnyHandler } from "./call_options.ts";
+import { HandlerTable } from "./calls.ts";
 import { Hooks } from "./hooks.ts";
 import { type Limits, resolveSession, type SessionOptions, wireLimits } from "./options.ts";
-import { type Peer, PeerFace } from "./peer.ts";
+import { type AnyPeer, type Peer, PeerFace } from "./peer.ts";
 import { taken } from "./trust.ts";
 
 /** Options of `attach`. Times in ms, sizes in bytes. */
@@ -37,6 +39,8 @@ interface AttachedOptions {
   readonly serializer: AnySerializer;
   readonly runtime: Runtime;
   readonly hooks: Hooks;
+  readonly peer: () => AnyPeer;
+  readonly methods: Readonly<Record<string, AnyHandler>> | undefined;
   readonly onConnect: (() => unknown) | undefined;
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly onDisconnect: ((info: CloseInfo) => unknown) | undefined;
@@ -51,10 +55,12 @@ class Attached implements CoreOwner {
   readonly opened = Promise.withResolvers<void>();
   readonly #options: AttachedOptions;
   readonly #limits: WireLimits;
+  readonly #handlers = new HandlerTable();
 
   constructor(options: AttachedOptions, session: AttachOptions<AnyContract, Side>) {
     this.#options = options;
     this.onMessage = options.onMessage;
+    this.#handlers.addAll(options.methods);
     const settings = resolveSession(session);
     this.#limits = wireLimits(settings);
     const { side, id, serializer, runtime: { clock } } = options;
@@ -79,6 +85,14 @@ class Attached implements CoreOwner {
       path: "",
       metadata: {},
     }));
+  }
+
+  peer(): AnyPeer {
+    return this.#options.peer();
+  }
+
+  handler(method: string): AnyHandler | undefined {
+    return this.#handlers.get(method);
   }
 
   helloReceived(hello: Hello): void {
@@ -159,6 +173,8 @@ export async function attachPeer<S extends Side, C extends AnyContract = Untyped
     serializer: options.serializer ?? raw(),
     runtime,
     hooks: new Hooks(logger, () => false),
+    peer: () => peer,
+    methods: taken(options.methods),
     onConnect: onConnect && (() => onConnect(peer)),
     onMessage: onMessage && ((message) => onMessage(taken(message), peer)),
     onDisconnect: onDisconnect && ((info) => onDisconnect(info, peer)),

@@ -9,15 +9,17 @@
  */
 import type { Bytes, Initiator, Queued, Side, Transport, WaitOptions } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import { ClosedError, LimitError, ProtocolError, VnetError } from "../base/errors.ts";
+import { ClosedError, LimitError, ProtocolError, type RpcCode, VnetError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import { startWait } from "../base/wait.ts";
+import type { RunningCall } from "../session/calls.ts";
 import type { SessionEnd } from "../session/events.ts";
 import { Outbox } from "../session/outbox.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { utf8Length } from "../wire/text.ts";
 import { type Link, linkOf } from "../stream/link.ts";
 import { type DriverEvents, SessionDriver } from "./driver.ts";
+import { PeerCalls } from "./calls.ts";
 import { Inbox } from "./inbox.ts";
 import { wireLimits } from "./options.ts";
 import type { CoreOptions, CoreOwner, PeerState, SendOptions } from "./owner.ts";
@@ -32,6 +34,7 @@ export class PeerCore implements DriverEvents {
   readonly side: Side;
   readonly closed: Promise<DrainInfo>;
   readonly inbox: Inbox;
+  readonly calls: PeerCalls;
   readonly counters: Counters;
   id: string;
   state: PeerState = "connecting";
@@ -48,6 +51,11 @@ export class PeerCore implements DriverEvents {
   #closing: Promise<DrainInfo> | undefined;
   #end: CloseInfo | undefined;
   #warned = false;
+  #order = 0;
+  /** Calls that were open when the peer began to close. */
+  #openCalls = 0;
+  /** Calls that were open when it ended. */
+  #cut: number | undefined;
 
   constructor(options: CoreOptions, owner: CoreOwner) {
     this.#options = options;
@@ -67,6 +75,23 @@ export class PeerCore implements DriverEvents {
         owner.report(new ProtocolError("BAD_FRAME", message, { cause }));
       },
     });
+    const { limits, callTimeout } = options.settings;
+    this.calls = new PeerCalls({
+      clock: options.clock,
+      serializer: options.serializer,
+      counters: this.counters,
+      callTimeout,
+      maxWaiting: limits.maxInFlight,
+      maxWaitingBytes: limits.maxQueuedBytes,
+      machine: () => this.#driver?.machine.calls,
+      wake: () => this.#driver?.link.wake(),
+      nextOrder: () => this.#order++,
+      refusal: () => this.#callRefusal(),
+      handler: (method) => owner.handler(method),
+      peer: () => owner.peer(),
+      report: (error) => owner.report(error),
+      settled: () => this.#checkDrained(),
+    });
     const { promise, resolve } = Promise.withResolvers<DrainInfo>();
     this.closed = promise;
     this.#resolveClosed = resolve;
@@ -85,6 +110,12 @@ export class PeerCore implements DriverEvents {
 
   get stats(): PeerStats {
     return this.counters.snapshot();
+  }
+
+  /** Calls that have not ended, or whose end has not been written. */
+  get openCalls(): number {
+    const { outgoing } = this.calls;
+    return outgoing.size + (this.#driver?.machine.calls?.callee.size ?? 0);
   }
 
   send(body: unknown, options?: SendOptions): Promise<void> {
@@ -145,7 +176,15 @@ export class PeerCore implements DriverEvents {
     const limits = wireLimits(settings);
     const driver = new SessionDriver(
       link,
-      { ...settings, side, limits, serializer: serializer.name, outbox: this.#outbox, clock },
+      {
+        ...settings,
+        side,
+        limits,
+        serializer: serializer.name,
+        outbox: this.#outbox,
+        lane: this.calls.outgoing.lane,
+        clock,
+      },
       this,
     );
     this.#driver = driver;
@@ -194,6 +233,7 @@ export class PeerCore implements DriverEvents {
     const silent = this.side === "client" && this.state !== "open" && this.state !== "draining";
     if (silent) return this.finalize(info, "abort");
     this.#end ??= info;
+    this.#cut = this.openCalls;
     driver?.machine.close(code, reason, initiator);
     driver?.flush();
     this.finalize(info, "linger");
@@ -206,11 +246,13 @@ export class PeerCore implements DriverEvents {
     this.state = "closed";
     this.#end = info;
     const unsent = this.#outbox.clear();
-    const drain: DrainInfo = { ...info, unsent };
+    const cut = this.#cut ?? this.openCalls;
+    const drain: DrainInfo = { ...info, unsent, cut, finished: Math.max(0, this.#openCalls - cut) };
     if (how === "abort") {
       driver?.machine.linkEnded(info.error, false);
       driver?.abort();
     }
+    this.calls.end("The peer is closed");
     this.inbox.close();
     this.#settleWaits();
     this.#drained?.resolve();
@@ -253,6 +295,14 @@ export class PeerCore implements DriverEvents {
   onWrote(bytes: number): void {
     this.counters.bytesOut += bytes;
     this.#checkRoom();
+  }
+
+  onRequest(call: RunningCall): void {
+    this.calls.onRequest(call);
+  }
+
+  onCancel(call: RunningCall, code: RpcCode): void {
+    this.calls.onCancel(call, code);
   }
 
   onDropped(_bytes: number): void {
@@ -313,7 +363,7 @@ export class PeerCore implements DriverEvents {
         { initiator: "local" },
       );
     }
-    if (!this.#outbox.push(topic, payload)) {
+    if (!this.#outbox.push(topic, payload, this.#order++)) {
       this.counters.dropped++;
       const most = settings.limits.maxQueuedBytes;
       return new LimitError(
@@ -333,11 +383,22 @@ export class PeerCore implements DriverEvents {
 
   /** Wakes those who wait for room, and a close that waits for the queue to be empty. */
   #checkRoom(): void {
-    if (this.#outbox.frames === 0) this.#drained?.resolve();
+    this.#checkDrained();
     if (this.#ready === undefined) return;
     if (this.queued.bytes > this.#options.settings.queue.lowWaterMark) return;
     this.#ready.resolve();
     this.#ready = undefined;
+  }
+
+  #callRefusal(): string | undefined {
+    if (this.state === "closed" || this.state === "draining") return "The peer is closed";
+    if (this.state === "open" || this.#options.settings.queue.offline === "keep") return undefined;
+    return "There is no open link";
+  }
+
+  #checkDrained(): void {
+    if (this.#drained === undefined) return;
+    if (this.#outbox.frames === 0 && this.openCalls === 0) this.#drained.resolve();
   }
 
   async #close(
@@ -346,7 +407,8 @@ export class PeerCore implements DriverEvents {
   ): Promise<DrainInfo> {
     if (this.state === "open") {
       this.state = "draining";
-      if (this.#outbox.frames > 0) await this.#drain(grace, signal);
+      this.#openCalls = this.openCalls;
+      if (this.#outbox.frames > 0 || this.#openCalls > 0) await this.#drain(grace, signal);
     }
     if (this.#end === undefined) this.end(code, reason);
     return await this.closed;

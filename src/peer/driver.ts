@@ -61,6 +61,8 @@ export class SessionDriver implements LinkSink {
       onWritten: (sent) => events.onWritten(sent),
       onPong: (opaque, roundTrip) => events.onPong(opaque, roundTrip),
       onGoaway: (retryAfter) => events.onGoaway(retryAfter),
+      onRequest: (call) => events.onRequest(call),
+      onCancel: (call, code) => events.onCancel(call, code),
       onEnd: (end) => this.#ended(end, events),
     };
     const machineOptions = { ...options, preface: link.bytes };

@@ -4,6 +4,7 @@
 import type { Logger, Runtime } from "../base/types.ts";
 import type { CloseInfo } from "../base/lifecycle.ts";
 import type { AnyContract, Api, MessageOf, SerializerFor } from "../contract/types.ts";
+import type { Handlers } from "./call_options.ts";
 import type { WireLimits } from "../wire/handshake.ts";
 
 /** What one connection may use, in bytes. */
@@ -14,8 +15,12 @@ export interface Limits {
   readonly maxMessageLength: number;
   /** The largest metadata block that is taken, in bytes. @default {16384} */
   readonly maxMetadataLength: number;
-  /** How much may wait to be sent, in bytes. @default {1048576} */
+  /** How much may wait to be sent, in bytes; calls are counted apart. @default {1048576} */
   readonly maxQueuedBytes: number;
+  /** Calls of the other end that may run at once; of our own as many may wait. @default {1024} */
+  readonly maxInFlight: number;
+  /** Streams of calls that may be open at once, in each direction. @default {64} */
+  readonly maxStreams: number;
 }
 
 /** How often life is shown and asked for. */
@@ -47,10 +52,14 @@ export interface SessionOptions<C extends AnyContract, L extends Api, P> {
    * session; if it throws or rejects the session is ended.
    */
   readonly onConnect?: (peer: P) => unknown;
+  /** Answers calls, by method. */
+  readonly methods?: Handlers<L, P>;
   /** Takes each message, one at a time: the next waits for a returned promise. */
   readonly onMessage?: (message: MessageOf<L>, peer: P) => unknown;
   /** Called once per session, after its last message. */
   readonly onDisconnect?: (info: CloseInfo, peer: P) => unknown;
+  /** How long a call may take that does not say, in ms. @default {30000} */
+  readonly callTimeout?: number;
   /** How long the handshake may take, registration included, in ms. @default {5000} */
   readonly handshakeTimeout?: number;
   /** How long a frame that has begun may take to be whole, in ms. @default {30000} */
@@ -73,13 +82,18 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxMessageLength: 16_777_216,
   maxMetadataLength: 16_384,
   maxQueuedBytes: 1_048_576,
+  maxInFlight: 1_024,
+  maxStreams: 64,
 });
 
 /** The window of messages on their way, in bytes, unless frames are so large that it must be more. */
 const WINDOW = 1_048_576;
+/** The first window of a stream, in bytes. */
+const STREAM_WINDOW = 262_144;
 
 /** Options with every field given, without what carries types. */
 export interface SessionSettings {
+  readonly callTimeout: number;
   readonly handshakeTimeout: number;
   readonly frameTimeout: number;
   readonly writeTimeout: number;
@@ -92,17 +106,25 @@ export interface SessionSettings {
 export type SessionInput =
   & Pick<
     SessionOptions<AnyContract, Api, never>,
-    "handshakeTimeout" | "frameTimeout" | "writeTimeout" | "heartbeat" | "queue"
+    "callTimeout" | "handshakeTimeout" | "frameTimeout" | "writeTimeout" | "heartbeat" | "queue"
   >
   & { readonly limits?: Partial<Limits> };
 
 /** Fills in the defaults. @throws {RangeError} where a field, or a pair of them, makes no sense */
 export function resolveSession(options: SessionInput): SessionSettings {
   const { handshakeTimeout = 5_000, frameTimeout = 30_000, writeTimeout = 15_000 } = options;
+  const { callTimeout = 30_000 } = options;
+  demand(
+    "callTimeout",
+    callTimeout,
+    callTimeout > 0 && callTimeout !== Infinity,
+    "more than 0 ms, and finite",
+  );
   demand("handshakeTimeout", handshakeTimeout, handshakeTimeout > 0, "more than 0 ms");
   demand("frameTimeout", frameTimeout, frameTimeout > 0, "more than 0 ms");
   demand("writeTimeout", writeTimeout, writeTimeout > 0, "more than 0 ms");
   return {
+    callTimeout,
     handshakeTimeout,
     frameTimeout,
     writeTimeout,
@@ -118,9 +140,9 @@ export function wireLimits({ limits, heartbeat }: SessionSettings): WireLimits {
     maxFrame: limits.maxFrameLength,
     maxMessage: limits.maxMessageLength,
     recvBytes: Math.max(WINDOW, 4 * limits.maxFrameLength),
-    maxCalls: 0,
-    maxStreams: 0,
-    streamBytes: 0,
+    maxCalls: limits.maxInFlight,
+    maxStreams: limits.maxStreams,
+    streamBytes: STREAM_WINDOW,
     maxMetadata: limits.maxMetadataLength,
     heartbeatMs: heartbeat === false ? 0 : heartbeat.interval,
     ttlMs: 0,
@@ -170,6 +192,9 @@ function resolveLimits(options: Partial<Limits> = {}): Limits {
     whole(maxMetadataLength, 0, maxFrameLength - 1_024),
     "an integer from 0, and a frame must hold it",
   );
+  const count = "an integer from 1 to 65536";
+  demand("limits.maxInFlight", limits.maxInFlight, whole(limits.maxInFlight, 1, 65_536), count);
+  demand("limits.maxStreams", limits.maxStreams, whole(limits.maxStreams, 1, 65_536), count);
   demand("limits.maxQueuedBytes", maxQueuedBytes, maxQueuedBytes > 0, "more than 0 bytes");
   return limits;
 }

@@ -6,7 +6,9 @@ import type { DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome } from "../wire/handshake.ts";
+import type { AnyHandler } from "./call_options.ts";
 import type { SessionSettings } from "./options.ts";
+import type { AnyPeer } from "./peer.ts";
 
 /** Where a peer is in its life. */
 export type PeerState = "connecting" | "open" | "waiting" | "draining" | "closed";
@@ -28,6 +30,10 @@ export interface AnySerializer {
 export interface CoreOwner {
   /** A message for the application; `undefined` where it iterates. */
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
+  /** The peer, as the application knows it. */
+  peer(): AnyPeer;
+  /** What the application answers calls of a method with, whichever peer makes them. */
+  handler(method: string): AnyHandler | undefined;
   /** Server: a client asks to register. */
   helloReceived(hello: Hello): void;
   /** The session is open. */

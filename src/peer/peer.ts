@@ -6,7 +6,18 @@
 import type { Queued, Side, WaitOptions } from "../base/types.ts";
 import type { Addr } from "../base/addr.ts";
 import type { CloseOptions, DrainInfo, Lifecycle } from "../base/lifecycle.ts";
-import type { Api, BodyIn, MessageOf, SendArgs, Topic, Untyped } from "../contract/types.ts";
+import type {
+  Api,
+  BodyIn,
+  Callable,
+  CallArgs,
+  MessageOf,
+  Result,
+  SendArgs,
+  Topic,
+  Untyped,
+} from "../contract/types.ts";
+import type { CallOptions, CallStream, Handler } from "./call_options.ts";
 import type { PeerCore } from "./core.ts";
 import type { PeerState, SendOptions } from "./owner.ts";
 import type { PeerStats } from "./stats.ts";
@@ -65,6 +76,32 @@ export interface Peer<R extends Api = Untyped["server"], L extends Api = Untyped
     body: BodyIn<R, K>,
     ...options: SendArgs<R, K, SendOptions>
   ): "sent" | "queued" | "full";
+  /**
+   * Calls a method of the other end.
+   *
+   * @throws {RpcError} when it fails, in whichever way: `code` says how, `executed` whether it ran
+   * @throws {TypeError | RangeError} where the name, the input or an option cannot be sent
+   */
+  call<K extends Callable<R, "output">>(
+    method: K,
+    ...args: CallArgs<R[K], CallOptions>
+  ): Promise<Result<R[K], "output">>;
+  /**
+   * Calls a method of the other end that answers item by item. The call begins at once; its items are
+   * for one loop, which throws what `call` would reject with. Leaving the loop cancels the call.
+   *
+   * @throws {TypeError | RangeError} where the name, the input or an option cannot be sent
+   */
+  stream<K extends Callable<R, "yields">>(
+    method: K,
+    ...args: CallArgs<R[K], CallOptions>
+  ): CallStream<Result<R[K], "yields">>;
+  /**
+   * Answers calls of a method, of this peer alone, until it is disposed of.
+   *
+   * @throws {TypeError} when the method has such a handler already
+   */
+  handle<K extends Callable<L>>(method: K, handler: Handler<L[K], this>): Disposable;
 }
 
 /** Gives a core its types. */
@@ -127,6 +164,24 @@ export class PeerFace<R extends Api, L extends Api> implements Peer<R, L> {
     ...[options]: SendArgs<R, K, SendOptions>
   ): "sent" | "queued" | "full" {
     return this.#core.trySend(body, options);
+  }
+
+  call<K extends Callable<R, "output">>(
+    method: K,
+    ...[input, options]: CallArgs<R[K], CallOptions>
+  ): Promise<Result<R[K], "output">> {
+    return taken(this.#core.calls.outgoing.call(method, input, options));
+  }
+
+  stream<K extends Callable<R, "yields">>(
+    method: K,
+    ...[input, options]: CallArgs<R[K], CallOptions>
+  ): CallStream<Result<R[K], "yields">> {
+    return taken(this.#core.calls.outgoing.stream(method, input, options));
+  }
+
+  handle<K extends Callable<L>>(method: K, handler: Handler<L[K], this>): Disposable {
+    return this.#core.calls.handle(method, taken(handler));
   }
 
   ping(options?: WaitOptions): Promise<number> {

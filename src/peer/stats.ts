@@ -12,6 +12,10 @@ export interface Traffic {
   readonly messagesIn: number;
   /** Messages sent: handed to the network. */
   readonly messagesOut: number;
+  /** Calls received. */
+  readonly callsIn: number;
+  /** Calls made. */
+  readonly callsOut: number;
   /** Messages that were dropped on this end. */
   readonly dropped: number;
 }
@@ -47,6 +51,8 @@ export class Counters {
   bytesOut = 0;
   messagesIn = 0;
   messagesOut = 0;
+  callsIn = 0;
+  callsOut = 0;
   dropped = 0;
   links = 0;
   readonly #since: number;
@@ -71,12 +77,14 @@ export class Counters {
   /** The counts as they are now. */
   snapshot(): PeerStats {
     const sorted = this.#times.toSorted((a, b) => a - b);
-    const { bytesIn, bytesOut, messagesIn, messagesOut, dropped, links } = this;
+    const { bytesIn, bytesOut, messagesIn, messagesOut, callsIn, callsOut, dropped, links } = this;
     return {
       bytesIn,
       bytesOut,
       messagesIn,
       messagesOut,
+      callsIn,
+      callsOut,
       dropped,
       links,
       since: this.#since,

@@ -14,6 +14,7 @@ import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
 import type { AnySerializer, CoreOwner } from "../peer/owner.ts";
+import type { AnyHandler } from "../peer/call_options.ts";
 import { escaped } from "../peer/hooks.ts";
 import type { SessionSettings } from "../peer/options.ts";
 import type { SessionEnd } from "../session/events.ts";
@@ -66,6 +67,15 @@ export class Admission implements CoreOwner {
   }
 
   // ── CoreOwner ──
+
+  peer(): HubPeer {
+    if (this.#peer === undefined) throw new TypeError("Cannot give peer as it has not registered");
+    return this.#peer;
+  }
+
+  handler(method: string): AnyHandler | undefined {
+    return this.#hub.handlers.get(method);
+  }
 
   helloReceived(hello: Hello): void {
     this.#decide(hello).catch((error) => {

@@ -13,6 +13,8 @@ import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import type { PeerCore } from "../peer/core.ts";
 import type { AnySerializer } from "../peer/owner.ts";
+import type { AnyHandler } from "../peer/call_options.ts";
+import { HandlerTable } from "../peer/calls.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { escaped, Hooks } from "../peer/hooks.ts";
 import { type SessionSettings, wireLimits } from "../peer/options.ts";
@@ -38,6 +40,7 @@ export interface HubOptions {
   readonly duplicateId: DuplicateId;
   readonly makePeer: (admission: Admission, data: unknown) => HubPeer;
   readonly onEvent: ((event: ServerEvent<HubPeer>) => unknown) | undefined;
+  readonly methods: Readonly<Record<string, AnyHandler>> | undefined;
   readonly onConnect: ((peer: HubPeer) => unknown) | undefined;
   readonly onMessage: ((message: Message<unknown>, peer: HubPeer) => unknown) | undefined;
   readonly onDisconnect: ((info: CloseInfo, peer: HubPeer) => unknown) | undefined;
@@ -69,6 +72,7 @@ export class Hub {
   readonly hooks: Hooks;
   readonly events: EventStream<ServerEvent<HubPeer>>;
   readonly registry = new PeerRegistry<HubPeer>();
+  readonly handlers = new HandlerTable();
   readonly addrs: readonly Addr[];
   readonly epoch: Bytes;
   readonly closed: Promise<DrainInfo>;
@@ -81,6 +85,8 @@ export class Hub {
     bytesOut: 0,
     messagesIn: 0,
     messagesOut: 0,
+    callsIn: 0,
+    callsOut: 0,
     dropped: 0,
   };
   readonly #pauses = new Set<() => void>();
@@ -93,6 +99,7 @@ export class Hub {
   constructor(options: HubOptions) {
     this.options = options;
     const { runtime, logger, listeners } = options;
+    this.handlers.addAll(options.methods);
     this.hooks = new Hooks(logger, (error) => this.#tell(error, undefined));
     this.events = new EventStream(options.onEvent, (error) => this.hooks.reportQuietly(error));
     this.addrs = listeners.map(({ addr }) => Addr.of(addr));
@@ -262,13 +269,13 @@ export class Hub {
       : String(reason);
     const peers = [...this.#admitted.values(), ...this.#unregistered];
     this.#stop();
-    for (const { core } of peers) core.abort(reason);
-    this.#finish({
-      code: "ABORTED",
-      reason: text,
-      initiator: "local",
-      unsent: { bytes: 0, frames: 0 },
-    });
+    const total = new Total();
+    for (const { core } of peers) {
+      core.abort(reason);
+      core.closed.then((info) => total.add(info));
+    }
+    // A microtask later, when every peer has told what it cut.
+    Promise.resolve().then(() => this.#finish(total.info("ABORTED", text)));
   }
 
   async #close(options: CloseOptions): Promise<DrainInfo> {
@@ -280,12 +287,9 @@ export class Hub {
     const ends = await Promise.all(
       cores.map((core) => core.close({ ...options, reason }, "DRAINING")),
     );
-    const unsent = { bytes: 0, frames: 0 };
-    for (const end of ends) {
-      unsent.bytes += end.unsent.bytes;
-      unsent.frames += end.unsent.frames;
-    }
-    this.#finish({ code: "NORMAL", reason, initiator: "local", unsent });
+    const total = new Total();
+    for (const end of ends) total.add(end);
+    this.#finish(total.info("NORMAL", reason));
     return await this.closed;
   }
 
@@ -368,5 +372,33 @@ function add(sum: Record<keyof Traffic, number>, stats: PeerStats): void {
   sum.bytesOut += stats.bytesOut;
   sum.messagesIn += stats.messagesIn;
   sum.messagesOut += stats.messagesOut;
+  sum.callsIn += stats.callsIn;
+  sum.callsOut += stats.callsOut;
   sum.dropped += stats.dropped;
+}
+
+/** The ends of all peers as one. */
+class Total {
+  readonly #unsent = { bytes: 0, frames: 0 };
+  #finished = 0;
+  #cut = 0;
+
+  add({ unsent, finished, cut }: DrainInfo): void {
+    this.#unsent.bytes += unsent.bytes;
+    this.#unsent.frames += unsent.frames;
+    this.#finished += finished;
+    this.#cut += cut;
+  }
+
+  info(code: CloseCode, reason: string): DrainInfo {
+    const { bytes, frames } = this.#unsent;
+    return {
+      code,
+      reason,
+      initiator: "local",
+      unsent: { bytes, frames },
+      finished: this.#finished,
+      cut: this.#cut,
+    };
+  }
 }

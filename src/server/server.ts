@@ -6,10 +6,11 @@ import { Addr } from "../base/addr.ts";
 import { ClosedError, ConnectError } from "../base/errors.ts";
 import type { CloseOptions, DrainInfo, Lifecycle } from "../base/lifecycle.ts";
 import { raw } from "../contract/serializers.ts";
-import type { AnyContract, BodyIn, SendArgs, Topic, Untyped } from "../contract/types.ts";
+import type { AnyContract, BodyIn, Callable, SendArgs, Topic, Untyped } from "../contract/types.ts";
 import { abortWith } from "../peer/abort_with.ts";
 import { checkTopic } from "../peer/core.ts";
 import type { AnySerializer, SendOptions } from "../peer/owner.ts";
+import type { Handler } from "../peer/call_options.ts";
 import { resolveSession } from "../peer/options.ts";
 import { type AnyPeer, type Peer, PeerFace } from "../peer/peer.ts";
 import { taken } from "../peer/trust.ts";
@@ -75,6 +76,15 @@ export interface Server<C extends AnyContract = Untyped, D = undefined>
     body: BodyIn<C["client"], K>,
     ...options: SendArgs<C["client"], K, BroadcastOptions>
   ): Promise<BroadcastResult>;
+  /**
+   * Answers calls of a method, whichever client makes them, until it is disposed of.
+   *
+   * @throws {TypeError} when the method has a handler already
+   */
+  handle<K extends Callable<C["server"]>>(
+    method: K,
+    handler: Handler<C["server"][K], ServerPeer<C, D>>,
+  ): Disposable;
   /**
    * Takes in a connection that exists; resolves once it has registered.
    *
@@ -163,6 +173,13 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
     }
   }
 
+  handle<K extends Callable<C["server"]>>(
+    method: K,
+    handler: Handler<C["server"][K], ServerPeer<C, D>>,
+  ): Disposable {
+    return this.#hub.handlers.add(method, taken(handler));
+  }
+
   async attach(transport: Transport): Promise<ServerPeer<C, D>> {
     const admission = this.#hub.take(transport);
     if (admission === undefined) {
@@ -217,6 +234,7 @@ export async function startServer<C extends AnyContract, D>(
     duplicateId,
     makePeer: (admission, data): HubPeer =>
       new ServerPeerFace<C, D>(admission, server, taken(data)),
+    methods: taken(options.methods),
     onEvent: onEvent && ((event) => onEvent(taken(event))),
     onConnect: onConnect && ((peer) => onConnect(taken(peer))),
     onMessage: onMessage && ((message, peer) => onMessage(taken(message), taken(peer))),

@@ -4,6 +4,7 @@
 import type { Side } from "../base/types.ts";
 import type { CloseInfo } from "../base/lifecycle.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
+import type { CallEvents, RequestLane } from "./calls.ts";
 import type { MessageEvents } from "./message_reader.ts";
 import type { WrittenEvents } from "./message_writer.ts";
 import type { Outbox } from "./outbox.ts";
@@ -22,6 +23,7 @@ export interface MachineOptions {
   readonly frameTimeout: number;
   readonly writeTimeout: number;
   readonly outbox: Outbox;
+  readonly lane: RequestLane;
 }
 
 /** How a session ended. */
@@ -33,7 +35,7 @@ export interface SessionEnd extends CloseInfo {
 }
 
 /** What a machine tells. Called synchronously, from inside the call that caused it. */
-export interface MachineEvents extends MessageEvents, WrittenEvents {
+export interface MachineEvents extends MessageEvents, WrittenEvents, CallEvents {
   /** Server: a client asks to register. Answer with `welcome` or `reject`, now or later. */
   onHello(hello: Hello): void;
   /** The session is open. `welcome` is what the client got. */

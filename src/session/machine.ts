@@ -20,12 +20,13 @@ import { decodeSkip } from "../wire/call.ts";
 import * as control from "../wire/control.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { sniff } from "../wire/sniff.ts";
+import { CallMachine } from "./call_machine.ts";
 import type { MachineEvents, MachineOptions } from "./events.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { MessageReader } from "./message_reader.ts";
 import { MessageWriter } from "./message_writer.ts";
-import { ReceiveCount } from "./numbering.ts";
+import { ReceiveCount, SendCount } from "./numbering.ts";
 import { Pings } from "./pings.ts";
 
 /** After so many unacknowledged frames, or so many ms after the first of them, an ACK is sent. */
@@ -45,6 +46,7 @@ export class SessionMachine implements FrameHandler {
   readonly #received = new ReceiveCount();
   readonly #incoming: MessageReader;
   #outgoing: MessageWriter | undefined;
+  #calls: CallMachine | undefined;
   #phase: "handshake" | "open" | "closed" = "handshake";
   #farewell: ((out: OutBuffer) => void) | undefined;
   #unacked = 0;
@@ -78,6 +80,11 @@ export class SessionMachine implements FrameHandler {
   /** Whether messages may flow. */
   get open(): boolean {
     return this.#phase === "open";
+  }
+
+  /** The calls, while the session is open. */
+  get calls(): CallMachine | undefined {
+    return this.#phase === "open" ? this.#calls : undefined;
   }
 
   /** Client: begins. */
@@ -157,7 +164,7 @@ export class SessionMachine implements FrameHandler {
     this.#handshake.write(out);
     if (this.#phase === "open") {
       this.#fillControl(out, now);
-      this.#outgoing?.fill(out, WRITE_SIZE);
+      this.#fillData(out, now);
     }
     this.#farewell?.(out);
     this.#farewell = undefined;
@@ -174,7 +181,7 @@ export class SessionMachine implements FrameHandler {
     if (this.#handshake.hasOutput || this.#farewell !== undefined) return true;
     return this.#phase === "open" &&
       (this.#ackDue || this.#pings.pongDue || this.#now >= this.#pings.dueAt ||
-        this.#options.outbox.frames > 0);
+        this.#options.outbox.frames > 0 || this.#calls?.hasOutput === true);
   }
 
   /** When `handleTimeout` wants to be called. */
@@ -264,12 +271,6 @@ export class SessionMachine implements FrameHandler {
         const { code, reason } = control.decodeClose(aux, buffer, start, end);
         return this.#end(code, reason, "remote");
       }
-      case FrameType.REQUEST:
-        // Our limits say that no call may be in flight.
-        throw new ProtocolError(
-          "FLOOD",
-          "Cannot take call as this end has said that it takes none",
-        );
       case FrameType.HELLO:
       case FrameType.WELCOME:
       case FrameType.RESUME:
@@ -277,7 +278,8 @@ export class SessionMachine implements FrameHandler {
       case FrameType.REJECT:
         throw new ProtocolError("PROTOCOL", `Cannot take frame of type ${type} in an open session`);
     }
-    // What is left may be ignored: types that say so, and answers to no call of ours.
+    // What is left is of a call, or may be ignored.
+    this.#calls?.frame(type, flags, aux, id, buffer, start, end, this.#now);
   }
 
   /** Counts a tracked frame; `false` for one that was counted before. */
@@ -312,7 +314,10 @@ export class SessionMachine implements FrameHandler {
   #begin(remote: WireLimits, welcome: Welcome | undefined): void {
     this.#phase = "open";
     this.#reader.maxFrame = this.#options.limits.maxFrame;
-    this.#outgoing = new MessageWriter(this.#options.outbox, remote, this.#events);
+    const { side, limits: local, outbox, lane } = this.#options;
+    const count = new SendCount();
+    this.#outgoing = new MessageWriter(outbox, remote, count, this.#events);
+    this.#calls = new CallMachine({ side, local, remote, lane }, count, this.#events);
     this.#events.onOpen(remote, welcome);
   }
 
@@ -332,6 +337,26 @@ export class SessionMachine implements FrameHandler {
     this.#unacked = 0;
     this.#ackAt = Infinity;
     control.encodeAck(out, this.#received.count, this.#incoming.takeGrant());
+  }
+
+  /** Messages and calls in the order in which they were accepted; what cannot go lets others pass. */
+  #fillData(out: OutBuffer, now: number): void {
+    const calls = this.#calls;
+    const messages = this.#outgoing;
+    if (calls === undefined || messages === undefined) return;
+    const { outbox, lane } = this.#options;
+    calls.output.writeSmall(out, WRITE_SIZE);
+    while (out.length < WRITE_SIZE) {
+      const call = lane.peek();
+      const message = outbox.peek();
+      const callFirst = call !== undefined && (message === undefined || call.order < message.order);
+      const wrote = callFirst
+        ? calls.caller.writeNext(out, now) || messages.writeNext(out)
+        : messages.writeNext(out) || calls.caller.writeNext(out, now);
+      if (!wrote) break;
+    }
+    // At least one piece, so that a stream of small frames does not starve what is large.
+    while (calls.output.writeBulk(out) && out.length < WRITE_SIZE);
   }
 
   #beat(now: number): void {
@@ -374,6 +399,7 @@ export class SessionMachine implements FrameHandler {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
     this.#reader.stop();
+    this.#calls?.end();
     this.#events.onEnd({
       code,
       reason,

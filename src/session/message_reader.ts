@@ -9,6 +9,7 @@ import { ProtocolError } from "../base/errors.ts";
 import { Flag, LENGTH_BASE } from "../wire/constants.ts";
 import type { WireLimits } from "../wire/handshake.ts";
 import { decodeMessage } from "../wire/message.ts";
+import { demandPlain } from "./calls.ts";
 import { frameCost, ReceiveCredit } from "./credit.ts";
 import { Reassembly } from "./reassembly.ts";
 
@@ -74,12 +75,7 @@ export class MessageReader {
     const more = (flags & Flag.MORE) !== 0;
     const begun = tracked ? this.#tracked : this.#volatile;
     if (begun !== undefined) {
-      if ((flags & (Flag.END | Flag.META)) !== 0) {
-        throw new ProtocolError(
-          "BAD_FRAME",
-          "Cannot take fragment as only the first may have END or META",
-        );
-      }
+      demandPlain(flags);
       const whole = begun.add(buffer.subarray(start, end), more, cost);
       if (whole === undefined) return;
       this.#keep(tracked, undefined);

@@ -4,7 +4,7 @@
  * 1. A frame is numbered when it is written, nowhere else.
  * 2. A message waits here for credit; nothing else ever does.
  */
-import { seqOf } from "./numbering.ts";
+import type { SendCount } from "./numbering.ts";
 import { frameCost, SendCredit } from "./credit.ts";
 import { MIN_PIECE } from "./reassembly.ts";
 import type { Outbox, Outgoing } from "./outbox.ts";
@@ -34,11 +34,12 @@ export class MessageWriter {
   readonly #credit: SendCredit;
   readonly #maxMessage: number;
   readonly #maxPiece: number;
-  #count = 0;
+  readonly #count: SendCount;
 
-  /** `remote`: what the other end accepts. */
-  constructor(outbox: Outbox, remote: WireLimits, events: WrittenEvents) {
+  /** `remote`: what the other end accepts. `count`: numbers the frames. */
+  constructor(outbox: Outbox, remote: WireLimits, count: SendCount, events: WrittenEvents) {
     this.#outbox = outbox;
+    this.#count = count;
     this.#events = events;
     this.#credit = new SendCredit(remote.recvBytes);
     this.#maxMessage = remote.maxMessage;
@@ -47,22 +48,15 @@ export class MessageWriter {
     this.#maxPiece = Math.max(MIN_PIECE, most - HEADER_SIZE - 512);
   }
 
-  /** Tracked frames sent. */
-  get count(): number {
-    return this.#count;
-  }
-
   /** Takes a grant of the other end. */
   grant(limit: number): void {
     this.#credit.grant(limit);
   }
 
-  /** Writes messages until `out` holds `size` bytes, the outbox is empty, or credit is spent. */
-  fill(out: OutBuffer, size: number): void {
-    while (out.length < size) {
-      const message = this.#outbox.peek();
-      if (message === undefined || !this.#write(out, message)) return;
-    }
+  /** Writes a frame of the message that is next; `false` when there is none, or no credit. */
+  writeNext(out: OutBuffer): boolean {
+    const message = this.#outbox.peek();
+    return message !== undefined && this.#write(out, message);
   }
 
   #write(out: OutBuffer, message: Outgoing): boolean {
@@ -78,12 +72,12 @@ export class MessageWriter {
       // The total length goes before the first piece.
       if (!this.#pay(prefix + 4 + this.#maxPiece)) return false;
       const piece = payload.subarray(0, this.#maxPiece);
-      encodeMessageStart(out, seqOf(++this.#count), topic, payload.length, piece);
+      encodeMessageStart(out, this.#count.next(), topic, payload.length, piece);
       message.offset = piece.length;
       return true;
     }
     if (!this.#pay(prefix + payload.length)) return false;
-    encodeMessage(out, seqOf(++this.#count), topic, payload);
+    encodeMessage(out, this.#count.next(), topic, payload);
     this.#outbox.shift();
     this.#events.onWritten(true);
     return true;
@@ -94,7 +88,7 @@ export class MessageWriter {
     if (!this.#pay(end - message.offset)) return false;
     const more = end < message.payload.length;
     const piece = message.payload.subarray(message.offset, end);
-    encodePiece(out, FrameType.MSG, 0, seqOf(++this.#count), more, piece);
+    encodePiece(out, FrameType.MSG, 0, this.#count.next(), more, piece);
     message.offset = end;
     if (more) return true;
     this.#outbox.shift();

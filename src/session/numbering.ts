@@ -14,6 +14,21 @@ export function seqOf(count: number): number {
   return ((count - 1) % CYCLE) + 1;
 }
 
+/** How many tracked frames were sent. Whatever writes one takes its number here. */
+export class SendCount {
+  /** Tracked frames sent. */
+  count: number;
+
+  constructor(count = 0) {
+    this.count = count;
+  }
+
+  /** The number of the next frame, which then counts as sent. */
+  next(): number {
+    return seqOf(++this.count);
+  }
+}
+
 /** How many tracked frames were received, and whether the next one fits. */
 export class ReceiveCount {
   /** Tracked frames received. */

@@ -14,6 +14,8 @@ const OVERHEAD = 64;
 export interface Outgoing {
   readonly topic: string;
   readonly payload: Uint8Array;
+  /** Its place among everything that was accepted, calls included. */
+  readonly order: number;
   /** Bytes of `payload` that were handed over, in fragments. */
   offset: number;
 }
@@ -39,12 +41,12 @@ export class Outbox implements Queued {
     return this.#messages.size;
   }
 
-  /** Adds a message; `false` when there is no room. One by itself always has room. */
-  push(topic: string, payload: Uint8Array): boolean {
+  /** Adds a message; `false` when there is no room. One by itself always has room. `order` rises. */
+  push(topic: string, payload: Uint8Array, order: number): boolean {
     const size = payload.length + OVERHEAD;
     if (this.#bytes > 0 && this.#bytes + size > this.#maxBytes) return false;
     this.#bytes += size;
-    this.#messages.push({ topic, payload, offset: 0 });
+    this.#messages.push({ topic, payload, order, offset: 0 });
     return true;
   }
 

@@ -1,0 +1,92 @@
+/**
+ * The calls of a peer, both ways.
+ *
+ * Owns the handlers that were given to this peer; those of its server come after them.
+ */
+import type { RpcCode } from "../base/errors.ts";
+import type { CallEvents, RunningCall } from "../session/calls.ts";
+import type { AnyHandler } from "./call_options.ts";
+import { IncomingCalls, type IncomingOptions } from "./incoming_calls.ts";
+import { checkName } from "./names.ts";
+import { OutgoingCalls, type OutgoingOptions } from "./outgoing_calls.ts";
+import type { Counters } from "./stats.ts";
+
+/** What the calls of a peer are made with. */
+export type PeerCallsOptions =
+  & Omit<OutgoingOptions, "counted">
+  & IncomingOptions
+  & { readonly counters: Counters };
+
+/** The calls of one peer. */
+export class PeerCalls implements CallEvents {
+  /** The calls that the application makes. */
+  readonly outgoing: OutgoingCalls;
+  /** The calls that the other end makes. */
+  readonly incoming: IncomingCalls;
+  readonly #handlers = new HandlerTable();
+  readonly #counters: Counters;
+
+  constructor(options: PeerCallsOptions) {
+    const { counters, handler } = options;
+    this.#counters = counters;
+    this.outgoing = new OutgoingCalls({ ...options, counted: () => counters.callsOut++ });
+    this.incoming = new IncomingCalls({
+      ...options,
+      handler: (method) => this.#handlers.get(method) ?? handler(method),
+    });
+  }
+
+  /** Answers calls of a method from now on, until it is disposed of. */
+  handle(method: string, handler: AnyHandler): Disposable {
+    return this.#handlers.add(method, handler);
+  }
+
+  onRequest(call: RunningCall): void {
+    this.#counters.callsIn++;
+    this.incoming.begin(call);
+  }
+
+  onCancel(call: RunningCall, code: RpcCode): void {
+    this.incoming.cancel(call, code);
+  }
+
+  /** The peer is over. */
+  end(reason: string): void {
+    this.outgoing.end(reason);
+    this.incoming.end();
+  }
+}
+
+/** Handlers by method. A Map, since a method may be called `__proto__`. */
+export class HandlerTable {
+  readonly #handlers = new Map<string, AnyHandler>();
+
+  /** The handler of a method. */
+  get(method: string): AnyHandler | undefined {
+    return this.#handlers.get(method);
+  }
+
+  /** @throws {TypeError} when the method has a handler, or this is none */
+  add(method: string, handler: AnyHandler): Disposable {
+    checkName("method", method);
+    if (typeof handler !== "function") {
+      throw new TypeError(
+        `Cannot handle '${method}' as its handler must be a function: current value is a ${typeof handler}`,
+      );
+    }
+    if (this.#handlers.has(method)) {
+      throw new TypeError(`Cannot handle '${method}' as it has a handler already`);
+    }
+    this.#handlers.set(method, handler);
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#handlers.get(method) === handler) this.#handlers.delete(method);
+      },
+    };
+  }
+
+  /** Adds what `methods` of the options holds. */
+  addAll(methods: Readonly<Record<string, AnyHandler>> | undefined): void {
+    for (const [method, handler] of Object.entries(methods ?? {})) this.add(method, handler);
+  }
+}

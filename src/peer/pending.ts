@@ -1,0 +1,237 @@
+/**
+ * A call as its caller sees it: a promise, or a stream.
+ */
+import { type Executed, type RpcCode, RpcError } from "../base/errors.ts";
+import type { Bytes } from "../base/types.ts";
+import type { CallMachine } from "../session/call_machine.ts";
+import { type CallInit, PendingCall } from "../session/calls.ts";
+import type { ReceiveFlow, SendFlow } from "../session/flows.ts";
+import type { ErrorHead } from "../wire/call.ts";
+import type { CallStream } from "./call_options.ts";
+import { ItemQueue } from "./item_queue.ts";
+import type { AnySerializer } from "./owner.ts";
+import { pump } from "./pump.ts";
+
+/** Who keeps the calls of a peer. */
+export interface CallHost {
+  readonly serializer: AnySerializer;
+  now(): number;
+  machine(): CallMachine | undefined;
+  wake(): void;
+  /** The caller knows the fate of its call. */
+  forget(call: PendingCall): void;
+  /** A call's deadline has come nearer. */
+  hurry(call: PendingCall): void;
+  /** The caller gives up. Tells whether the handler may have run. */
+  abandon(call: PendingCall, code: RpcCode): Executed;
+}
+
+/** What is sent along. */
+type Source = AsyncIterable<unknown> | Iterable<unknown> | ReadableStream<unknown> | undefined;
+
+abstract class CallerCall extends PendingCall {
+  protected readonly host: CallHost;
+  readonly #source: Source;
+  #over = false;
+  #unlink: (() => void)[] | undefined;
+
+  constructor(init: CallInit, host: CallHost, source: Source) {
+    super(init);
+    this.host = host;
+    this.#source = source;
+  }
+
+  /** Ends the call when a signal is aborted. */
+  endWith(signal: AbortSignal, reason: (executed: Executed) => unknown): void {
+    const abort = () => {
+      if (!this.#over) this.giveUp(reason(this.host.abandon(this, "CANCELLED")));
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    (this.#unlink ??= []).push(() => signal.removeEventListener("abort", abort));
+  }
+
+  /** Ends the call, and tells the other end. */
+  cancelWith(reason: unknown): void {
+    if (this.#over) return;
+    this.host.abandon(this, "CANCELLED");
+    this.giveUp(reason);
+  }
+
+  /** Settles with an error; later calls do nothing. */
+  giveUp(reason: unknown): void {
+    if (this.finished()) this.rejected(reason);
+  }
+
+  failed(error: ErrorHead, detail: Bytes): void {
+    if (!this.finished()) return;
+    const executed = error.notExecuted ? "no" : "yes";
+    this.rejected(
+      new RpcError(error.code, error.message === "" ? error.code : error.message, {
+        initiator: "remote",
+        executed,
+        retryable: error.retryable,
+        ...(detail.length === 0 ? {} : { data: this.#data(detail) }),
+      }),
+    );
+  }
+
+  lost(): void {
+    this.giveUp(
+      new RpcError("UNAVAILABLE", `The session ended while '${this.method}' was called`, {
+        initiator: "network",
+        executed: "maybe",
+      }),
+    );
+  }
+
+  uploading(flow: SendFlow): void {
+    const source = this.#source;
+    if (source === undefined) return;
+    const calls = this.host.machine();
+    const pushed = () => {
+      calls?.pushed(flow);
+      this.host.wake();
+    };
+    const { serializer } = this.host;
+    pump(source, flow, (item) => serializer.serialize(item), pushed).catch((cause) => {
+      const executed = this.host.abandon(this, "CANCELLED");
+      const message = `What was sent along with '${this.method}' failed`;
+      this.giveUp(new RpcError("CANCELLED", message, { initiator: "local", executed, cause }));
+    });
+  }
+
+  /** Marks the call as settled; `false` when it was before. */
+  protected finished(): boolean {
+    if (this.#over) return false;
+    this.#over = true;
+    this.host.forget(this);
+    if (this.#unlink !== undefined) { for (const unlink of this.#unlink) unlink(); }
+    return true;
+  }
+
+  /** The caller gets an error. */
+  protected abstract rejected(reason: unknown): void;
+
+  /** What cannot be read is left out: the error itself is what matters. */
+  #data(detail: Bytes): unknown {
+    try {
+      return this.host.serializer.deserialize(detail);
+    } catch {
+      return detail;
+    }
+  }
+}
+
+/** A call that gives one value. */
+export class UnaryCall extends CallerCall {
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (reason: unknown) => void;
+
+  constructor(
+    init: CallInit,
+    host: CallHost,
+    resolve: (value: unknown) => void,
+    reject: (reason: unknown) => void,
+    source: Source,
+  ) {
+    super(init, host, source);
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  responded(payload: Bytes): void {
+    if (!this.finished()) return;
+    try {
+      this.#resolve(this.host.serializer.deserialize(payload));
+    } catch (cause) {
+      this.#reject(unreadable(this.method, cause));
+    }
+  }
+
+  streaming(_flow: ReceiveFlow): void {
+    this.host.abandon(this, "CANCELLED");
+    const message = `The method '${this.method}' answers with a stream: use stream()`;
+    this.giveUp(new RpcError("FAILED_PRECONDITION", message, { initiator: "local" }));
+  }
+
+  protected rejected(reason: unknown): void {
+    this.#reject(reason);
+  }
+}
+
+/** A call that gives items. */
+export class StreamCall extends CallerCall implements CallStream<unknown> {
+  readonly #idleTimeout: number;
+  readonly #queue: ItemQueue;
+  #flow: ReceiveFlow | undefined;
+
+  constructor(init: CallInit, host: CallHost, idleTimeout: number, source: Source) {
+    super(init, host, source);
+    this.#idleTimeout = idleTimeout;
+    this.deadlineAt = Math.min(this.deadline, host.now() + idleTimeout);
+    this.#queue = new ItemQueue({
+      decode: (payload) => host.serializer.deserialize(payload),
+      consumed: (cost) => this.#consumed(cost),
+      waiting: (waits) => this.#waiting(waits),
+      left: () => this.cancelWith(undefined),
+    });
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<unknown> {
+    return this.#queue[Symbol.asyncIterator]();
+  }
+
+  cancel(reason?: unknown): void {
+    this.cancelWith(reason ?? new DOMException("The stream was cancelled", "AbortError"));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#queue.return();
+  }
+
+  /** A method that gives one value gives a stream of one item. */
+  responded(payload: Bytes): void {
+    if (!this.finished()) return;
+    this.#queue.item(payload, 0);
+    this.#queue.ended();
+  }
+
+  streaming(flow: ReceiveFlow): void {
+    this.#flow = flow;
+    flow.to({
+      item: (payload, cost) => this.#queue.item(payload, cost),
+      ended: () => {
+        this.finished();
+        this.#queue.ended();
+      },
+    });
+  }
+
+  protected rejected(reason: unknown): void {
+    this.#queue.fail(reason);
+  }
+
+  #consumed(cost: number): void {
+    const flow = this.#flow;
+    if (flow === undefined || cost === 0) return;
+    this.host.machine()?.consumed(flow, cost);
+    this.host.wake();
+  }
+
+  /** Silence counts only while the loop waits: a slow loop is not the other end's fault. */
+  #waiting(waits: boolean): void {
+    if (!waits) {
+      this.deadlineAt = this.deadline;
+      return;
+    }
+    this.deadlineAt = Math.min(this.deadline, this.host.now() + this.#idleTimeout);
+    this.host.hurry(this);
+  }
+}
+
+function unreadable(method: string, cause: unknown): RpcError {
+  return new RpcError("INTERNAL", `The answer of '${method}' cannot be read`, {
+    initiator: "remote",
+    cause,
+  });
+}

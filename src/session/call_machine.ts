@@ -1,0 +1,138 @@
+/**
+ * Calls over one session, both ways, as a machine.
+ *
+ * Owns what a frame's id says: whose call it is. The two halves are `Caller` and `Callee`; what waits
+ * to be written is in `CallOutput`.
+ *
+ * An answer to no live call is dropped; a flood of them ends the link.
+ */
+import { ProtocolError } from "../base/errors.ts";
+import type { Bytes } from "../base/types.ts";
+import * as wire from "../wire/call.ts";
+import { FrameType, HEADER_SIZE } from "../wire/constants.ts";
+import { Callee } from "./callee.ts";
+import { Caller, type CallerOptions } from "./caller.ts";
+import { CallOutput } from "./call_output.ts";
+import type { CallEvents } from "./calls.ts";
+import type { ReceiveFlow, SendFlow } from "./flows.ts";
+import type { SendCount } from "./numbering.ts";
+import { MIN_PIECE } from "./reassembly.ts";
+
+/** A piece longer than this would delay small frames too much. */
+const MAX_PIECE = 32_768;
+/** Answers to nothing that are honest, in one second. */
+const MAX_STRAYS = 1_000;
+/** The longest method, metadata aside, before a payload. */
+const PREFIX = 512;
+
+/** The calls of one session. */
+export class CallMachine {
+  /** The calls that we make. */
+  readonly caller: Caller;
+  /** The calls that the other end makes. */
+  readonly callee: Callee;
+  /** What waits to be written. */
+  readonly output: CallOutput;
+  readonly #ownParity: number;
+  #straysSince = -Infinity;
+  #strays = 0;
+
+  constructor(options: CallerOptions, count: SendCount, events: CallEvents) {
+    const { side, local, remote } = options;
+    const room = remote.maxFrame - HEADER_SIZE - PREFIX -
+      Math.min(remote.maxMetadata, remote.maxFrame / 2);
+    this.output = new CallOutput(count, Math.max(MIN_PIECE, Math.min(room, MAX_PIECE)));
+    this.caller = new Caller(options, this.output);
+    this.callee = new Callee(local, remote, events, this.output);
+    this.#ownParity = side === "client" ? 1 : 0;
+  }
+
+  /** Whether something may be written. */
+  get hasOutput(): boolean {
+    return this.output.waiting || this.caller.ready;
+  }
+
+  /** Items were added to a flow, or its end. */
+  pushed(flow: SendFlow): void {
+    if (flow.begun && !flow.over) this.output.rotate(flow);
+  }
+
+  /** The application is through with items that cost so much. */
+  consumed(flow: ReceiveFlow, cost: number): void {
+    flow.consumed(cost);
+    this.output.grant(flow);
+  }
+
+  /** The session is over: every call learns it. */
+  end(): void {
+    this.caller.end();
+    this.callee.end();
+    this.output.clear();
+  }
+
+  /** Takes a frame of a call. */
+  frame(
+    type: number,
+    flags: number,
+    aux: number,
+    id: number,
+    buffer: Bytes,
+    start: number,
+    end: number,
+    now: number,
+  ): void {
+    switch (type) {
+      case FrameType.REQUEST:
+        return this.callee.request(flags, id, buffer, start, end, now);
+      case FrameType.RESPONSE: {
+        const call = this.caller.get(id);
+        if (call === undefined) return this.#stray(now);
+        return this.caller.response(call, flags, buffer, start, end);
+      }
+      case FrameType.ERROR: {
+        const call = this.caller.get(id);
+        if (call === undefined) return this.#stray(now);
+        return this.caller.error(call, aux, flags, buffer, start, end);
+      }
+      case FrameType.CANCEL:
+        if (!this.callee.cancel(id, wire.decodeCancel(aux, start, end))) this.#stray(now);
+        return;
+      case FrameType.CHUNK:
+        return this.#chunk(flags, id, buffer, start, end, now);
+      case FrameType.CREDIT:
+        return this.#credit(id, wire.decodeCredit(buffer, start, end), now);
+    }
+  }
+
+  #chunk(flags: number, id: number, buffer: Bytes, start: number, end: number, now: number): void {
+    if (id % 2 === this.#ownParity) {
+      const call = this.caller.get(id);
+      if (call === undefined) this.#stray(now);
+      else this.caller.chunk(call, flags, buffer, start, end);
+    } else {
+      const call = this.callee.get(id);
+      if (call === undefined) this.#stray(now);
+      else this.callee.chunk(call, flags, buffer, start, end);
+    }
+  }
+
+  #credit(id: number, limit: number, now: number): void {
+    const ours = id % 2 === this.#ownParity;
+    const call = ours ? this.caller.get(id) : this.callee.get(id);
+    if (call === undefined) return this.#stray(now);
+    const flow = call.sending;
+    if (flow !== undefined && flow.grant(limit)) this.pushed(flow);
+  }
+
+  #stray(now: number): void {
+    if (now - this.#straysSince >= 1_000) {
+      this.#straysSince = now;
+      this.#strays = 0;
+    }
+    if (++this.#strays <= MAX_STRAYS) return;
+    throw new ProtocolError(
+      "FLOOD",
+      `Cannot go on as there were more than ${MAX_STRAYS} answers to no call in a second`,
+    );
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * What waits to be written for calls: small frames in order, grants, and pieces of large things in turn.
+ */
+import type { OutBuffer } from "../base/out_buffer.ts";
+import { Fifo } from "../base/fifo.ts";
+import { encodeCredit } from "../wire/call.ts";
+import type { Bulk, ReceiveFlow } from "./flows.ts";
+import type { SendCount } from "./numbering.ts";
+
+/** The output of one call machine. */
+export class CallOutput {
+  /** Numbers the frames. */
+  readonly count: SendCount;
+  /** The longest piece of something large. */
+  readonly maxPiece: number;
+  readonly #small = new Fifo<(out: OutBuffer) => void>();
+  readonly #bulk = new Fifo<Bulk>();
+  readonly #grants = new Set<ReceiveFlow>();
+
+  constructor(count: SendCount, maxPiece: number) {
+    this.count = count;
+    this.maxPiece = maxPiece;
+  }
+
+  /** Whether something waits. */
+  get waiting(): boolean {
+    return this.#small.size > 0 || this.#bulk.size > 0 || this.#grants.size > 0;
+  }
+
+  /** Adds a small frame. */
+  push(write: (out: OutBuffer) => void): void {
+    this.#small.push(write);
+  }
+
+  /** Adds something large to those that take turns; one that is among them stays where it is. */
+  rotate(bulk: Bulk): void {
+    if (bulk.rotating) return;
+    bulk.rotating = true;
+    this.#bulk.push(bulk);
+  }
+
+  /** Tells the grant of a flow, if it has grown enough. */
+  grant(flow: ReceiveFlow): void {
+    if (flow.grantDue) this.#grants.add(flow);
+  }
+
+  /** A flow needs no grant any more. */
+  ungrant(flow: ReceiveFlow): void {
+    this.#grants.delete(flow);
+  }
+
+  /** Writes small frames until `out` holds `size` bytes. */
+  writeSmall(out: OutBuffer, size: number): void {
+    for (const flow of this.#grants) {
+      encodeCredit(out, flow.id, this.count.next(), flow.takeGrant());
+    }
+    this.#grants.clear();
+    while (out.length < size) {
+      const write = this.#small.shift();
+      if (write === undefined) return;
+      write(out);
+    }
+  }
+
+  /** Writes one piece of what is large; `false` when there is none. */
+  writeBulk(out: OutBuffer): boolean {
+    const bulk = this.#bulk.shift();
+    if (bulk === undefined) return false;
+    bulk.rotating = false;
+    if (bulk.write(out, this.count, this.maxPiece) === "more") this.rotate(bulk);
+    return true;
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    this.#small.clear();
+    this.#bulk.clear();
+    this.#grants.clear();
+  }
+}

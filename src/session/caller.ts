@@ -1,0 +1,268 @@
+/**
+ * The calls that this end makes, over one session.
+ *
+ * 1. A call gets its id when it is written, and holds it until the other end's final frame, whether or
+ *    not its caller still waits: so we never have more calls open than the other end allows.
+ * 2. It is told one outcome, and nothing after that.
+ */
+import { ProtocolError, type RpcCode } from "../base/errors.ts";
+import type { OutBuffer } from "../base/out_buffer.ts";
+import type { Bytes, Side } from "../base/types.ts";
+import * as wire from "../wire/call.ts";
+import { Flag, FrameType } from "../wire/constants.ts";
+import type { WireLimits } from "../wire/handshake.ts";
+import type { CallOutput } from "./call_output.ts";
+import { demandPlain, type PendingCall, problem, type RequestLane } from "./calls.ts";
+import { ReceiveFlow, Rest, SendFlow } from "./flows.ts";
+import { IdTable } from "./id_table.ts";
+import { Reassembly } from "./reassembly.ts";
+
+const MAX_ID = 2 ** 31 - 1;
+const MAX_REMAINING = 2 ** 31 - 1;
+const NOTHING: Bytes = new Uint8Array(0);
+
+/** What a caller is made with. */
+export interface CallerOptions {
+  readonly side: Side;
+  /** What we accept. */
+  readonly local: WireLimits;
+  /** What the other end accepts. */
+  readonly remote: WireLimits;
+  readonly lane: RequestLane;
+  /** Ids are given from here on. @default {1} */
+  readonly firstId?: number;
+}
+
+/** An answer that comes in fragments. */
+interface Gathering {
+  readonly reassembly: Reassembly;
+  readonly error: wire.ErrorFrame | undefined;
+}
+
+/** The calling half of a session. */
+export class Caller {
+  readonly #options: CallerOptions;
+  readonly #output: CallOutput;
+  readonly #calls: IdTable<PendingCall>;
+  readonly #gathering = new Map<number, Gathering>();
+  readonly #firstId: number;
+  #nextId: number;
+  #streams = 0;
+
+  constructor(options: CallerOptions, output: CallOutput) {
+    const { side, remote, firstId = 1 } = options;
+    this.#options = options;
+    this.#output = output;
+    this.#calls = new IdTable(remote.maxCalls);
+    this.#firstId = side === "client" ? 1 : 2;
+    this.#nextId = firstId % 2 === this.#firstId % 2 ? firstId : firstId + 1;
+  }
+
+  /** Calls whose final frame has not come. */
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** Whether there is a place for another call. */
+  get free(): boolean {
+    return this.#calls.size < this.#options.remote.maxCalls;
+  }
+
+  /** Whether the next call of the lane may be written. */
+  get ready(): boolean {
+    return this.#options.lane.size > 0 && this.free;
+  }
+
+  /** The call with this id. */
+  get(id: number): PendingCall | undefined {
+    return this.#calls.get(id);
+  }
+
+  /** A caller has given up: the other end is asked to stop. */
+  cancel(call: PendingCall, code: RpcCode): void {
+    if (call.state !== "written") return;
+    call.state = "settled";
+    call.sending?.stop();
+    if (call.receiving !== undefined) {
+      call.receiving.discard();
+      this.#output.ungrant(call.receiving);
+    }
+    const { id } = call;
+    this.#output.push((out) => wire.encodeCancel(out, id, this.#output.count.next(), code));
+  }
+
+  /** Writes the call that is next in the lane; `false` when there is none, or no place for it. */
+  writeNext(out: OutBuffer, now: number): boolean {
+    const { lane } = this.#options;
+    const call = lane.peek();
+    if (call === undefined || !this.ready) return false;
+    lane.shift();
+    const refusal = this.#refusal(call);
+    if (refusal === undefined) {
+      this.#write(out, call, now);
+    } else {
+      call.state = "settled";
+      call.failed(refusal, NOTHING);
+    }
+    return true;
+  }
+
+  /** A RESPONSE came. */
+  response(call: PendingCall, flags: number, buffer: Bytes, start: number, end: number): void {
+    const more = (flags & Flag.MORE) !== 0;
+    const begun = this.#gathering.get(call.id);
+    if (begun !== undefined) {
+      if (begun.error !== undefined) throw mixed();
+      demandPlain(flags);
+      const whole = begun.reassembly.add(buffer.subarray(start, end), more, 0);
+      if (whole !== undefined) this.#responded(call, whole);
+      return;
+    }
+    const { local } = this.#options;
+    const response = wire.decodeResponse(flags, buffer, start, end, local.maxMetadata);
+    const piece = buffer.subarray(response.start, response.end);
+    if (more) return this.#gather(call, response.total, piece, undefined);
+    if ((flags & Flag.END) !== 0) return this.#responded(call, piece);
+    if (call.receiving !== undefined) {
+      throw new ProtocolError("PROTOCOL", "Cannot take RESPONSE as its call streams already");
+    }
+    call.receiving = new ReceiveFlow(call.id, local.streamBytes, local.maxMessage);
+    if (call.state === "written") call.streaming(call.receiving);
+    else call.receiving.discard();
+  }
+
+  /** An ERROR came. */
+  error(
+    call: PendingCall,
+    aux: number,
+    flags: number,
+    buffer: Bytes,
+    start: number,
+    end: number,
+  ): void {
+    const more = (flags & Flag.MORE) !== 0;
+    const begun = this.#gathering.get(call.id);
+    if (begun !== undefined) {
+      if (begun.error === undefined) throw mixed();
+      demandPlain(flags);
+      const whole = begun.reassembly.add(buffer.subarray(start, end), more, 0);
+      if (whole !== undefined) this.#failed(call, begun.error, whole);
+      return;
+    }
+    const { local } = this.#options;
+    const error = wire.decodeError(aux, flags, buffer, start, end, local.maxMetadata);
+    const piece = buffer.subarray(error.start, error.end);
+    if (more) this.#gather(call, error.total, piece, error);
+    else this.#failed(call, error, piece);
+  }
+
+  /** A CHUNK came. */
+  chunk(call: PendingCall, flags: number, buffer: Bytes, start: number, end: number): void {
+    const flow = call.receiving;
+    if (flow === undefined) {
+      throw new ProtocolError("PROTOCOL", "Cannot take CHUNK as its call does not stream");
+    }
+    flow.frame(flags, buffer, start, end);
+    if (flow.ended) this.#release(call);
+    else if (call.state === "written") this.#output.grant(flow);
+  }
+
+  /** The session is over. */
+  end(): void {
+    for (const call of this.#calls.values()) {
+      const waits = call.state === "written";
+      this.#release(call);
+      if (waits) call.lost();
+    }
+    this.#gathering.clear();
+  }
+
+  #write(out: OutBuffer, call: PendingCall, now: number): void {
+    const { remote } = this.#options;
+    const { count, maxPiece } = this.#output;
+    call.id = this.#freeId();
+    call.state = "written";
+    this.#calls.add(call);
+    const { id, method, payload, metadata, upload } = call;
+    const remaining = call.deadline === Infinity
+      ? 0
+      : Math.max(1, Math.min(MAX_REMAINING, Math.ceil(call.deadline - now)));
+    const begin = upload ? this.#upload(call, remote.streamBytes) : () => {};
+    if (payload.length <= maxPiece) {
+      wire.encodeRequest(out, id, count.next(), remaining, method, !upload, payload, metadata);
+      return begin();
+    }
+    const piece = payload.subarray(0, maxPiece);
+    const { length } = payload;
+    wire.encodeRequest(out, id, count.next(), remaining, method, !upload, piece, metadata, length);
+    this.#output.rotate(new Rest(FrameType.REQUEST, id, payload, piece.length, begin));
+  }
+
+  #upload(call: PendingCall, window: number): () => void {
+    this.#streams++;
+    const flow = new SendFlow(call.id, window, () => {});
+    call.sending = flow;
+    return () => {
+      flow.begun = true;
+      if (!flow.over) call.uploading(flow);
+    };
+  }
+
+  #refusal({ payload, upload }: PendingCall): wire.ErrorHead | undefined {
+    const { maxMessage, maxStreams } = this.#options.remote;
+    if (payload.length > maxMessage) {
+      const words =
+        `The input must be at most ${maxMessage} bytes: current value is ${payload.length}`;
+      return problem("RESOURCE_EXHAUSTED", words, true);
+    }
+    if (!upload || this.#streams < maxStreams) return undefined;
+    return problem("RESOURCE_EXHAUSTED", `There are ${maxStreams} streams already`, true);
+  }
+
+  /** Rising, from the start again after the last one, and passing over those that are live. */
+  #freeId(): number {
+    let id: number;
+    do {
+      id = this.#nextId > MAX_ID ? this.#firstId : this.#nextId;
+      this.#nextId = id + 2;
+    } while (this.#calls.get(id) !== undefined);
+    return id;
+  }
+
+  #gather(
+    call: PendingCall,
+    total: number,
+    piece: Uint8Array,
+    error: wire.ErrorFrame | undefined,
+  ): void {
+    const reassembly = new Reassembly("", total, this.#options.local.maxMessage);
+    reassembly.add(piece, true, 0);
+    this.#gathering.set(call.id, { reassembly, error });
+  }
+
+  #responded(call: PendingCall, payload: Bytes): void {
+    const waits = call.state === "written";
+    this.#release(call);
+    if (waits) call.responded(payload);
+  }
+
+  #failed(call: PendingCall, error: wire.ErrorHead, detail: Bytes): void {
+    const waits = call.state === "written";
+    this.#release(call);
+    if (waits) call.failed(error, detail);
+  }
+
+  #release(call: PendingCall): void {
+    call.state = "settled";
+    this.#calls.delete(call);
+    if (this.#gathering.size > 0) this.#gathering.delete(call.id);
+    if (call.receiving !== undefined) this.#output.ungrant(call.receiving);
+    if (call.sending === undefined) return;
+    call.sending.stop();
+    this.#streams--;
+  }
+}
+
+function mixed(): ProtocolError {
+  return new ProtocolError("BAD_FRAME", "Cannot take RESPONSE and ERROR for one call");
+}

@@ -1,0 +1,178 @@
+/**
+ * A call as the two ends of a session know it, and the lane in which calls wait to be made.
+ *
+ * Owns no protocol: `call_machine.ts` does.
+ */
+import type { Timed } from "../base/deadlines.ts";
+import { ProtocolError, type RpcCode } from "../base/errors.ts";
+import { Fifo } from "../base/fifo.ts";
+import type { Bytes } from "../base/types.ts";
+import type { Metadata } from "../wire/metadata.ts";
+import type { ErrorHead } from "../wire/call.ts";
+import { Flag } from "../wire/constants.ts";
+import type { ReceiveFlow, SendFlow } from "./flows.ts";
+
+/**
+ * A call that this end makes. Whoever made it extends it, and is told at most one of `responded`,
+ * `failed` and `lost`; all are told from inside the machine, so none may throw.
+ */
+export abstract class PendingCall implements Timed {
+  /** 0 until it is written. */
+  id = 0;
+  place = -1;
+  /** When its caller gives up: at the deadline, or before when nothing comes. */
+  deadlineAt: number;
+  /** `"waiting"`: not written. `"settled"`: its caller knows its fate, the other end may not. */
+  state: "waiting" | "written" | "settled" = "waiting";
+  sending: SendFlow | undefined;
+  receiving: ReceiveFlow | undefined;
+  readonly method: string;
+  readonly payload: Uint8Array;
+  readonly metadata: Metadata | undefined;
+  /** Whether items go along. */
+  readonly upload: boolean;
+  /** Its place among everything that was accepted, messages included. */
+  readonly order: number;
+  /** What the other end is told; `Infinity`: no limit. */
+  readonly deadline: number;
+
+  constructor(init: CallInit) {
+    this.method = init.method;
+    this.payload = init.payload;
+    this.metadata = init.metadata;
+    this.upload = init.upload;
+    this.order = init.order;
+    this.deadline = init.deadline;
+    this.deadlineAt = init.deadline;
+  }
+
+  /** The whole answer. */
+  abstract responded(payload: Bytes): void;
+  /** The answer comes item by item; `failed` or `lost` may still follow. */
+  abstract streaming(flow: ReceiveFlow): void;
+  /** The call was written, and items may be sent along. */
+  abstract uploading(flow: SendFlow): void;
+  /** The other end says that it failed, or this end that it cannot be made. */
+  abstract failed(error: ErrorHead, detail: Bytes): void;
+  /** The session is over, and the call was written: whether it ran is not known. */
+  abstract lost(): void;
+}
+
+/** What a call is made with. */
+export interface CallInit {
+  readonly method: string;
+  readonly payload: Uint8Array;
+  readonly metadata: Metadata | undefined;
+  readonly upload: boolean;
+  readonly order: number;
+  readonly deadline: number;
+}
+
+/** A call that the other end makes. */
+export class RunningCall implements Timed {
+  place = -1;
+  /** Once its answer is given; the call itself is over when that is written. */
+  answered = false;
+  cancelled = false;
+  sending: SendFlow | undefined;
+  readonly id: number;
+  readonly method: string;
+  readonly payload: Bytes;
+  readonly metadata: Metadata | undefined;
+  /** Items that come along. */
+  readonly receiving: ReceiveFlow | undefined;
+  deadlineAt: number;
+
+  constructor(
+    id: number,
+    method: string,
+    payload: Bytes,
+    metadata: Metadata | undefined,
+    receiving: ReceiveFlow | undefined,
+    deadlineAt: number,
+  ) {
+    this.id = id;
+    this.method = method;
+    this.payload = payload;
+    this.metadata = metadata;
+    this.receiving = receiving;
+    this.deadlineAt = deadlineAt;
+  }
+}
+
+/** What is told of the calls of the other end. */
+export interface CallEvents {
+  /** A call came: answer it, now or later, exactly once. */
+  onRequest(call: RunningCall): void;
+  /** Its caller has no use for the answer any more: it still wants to be told when it has ended. */
+  onCancel(call: RunningCall, code: RpcCode): void;
+}
+
+/** What a waiting call counts beyond its payload, in bytes. */
+const OVERHEAD = 64;
+
+/** Calls that wait to be written. It outlives links: what was never written goes out on the next. */
+export class RequestLane {
+  readonly #calls = new Fifo<PendingCall>();
+  #bytes = 0;
+  #live = 0;
+
+  /** Bytes that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Calls that wait. */
+  get size(): number {
+    return this.#live;
+  }
+
+  /** Adds a call. */
+  push(call: PendingCall): void {
+    this.#bytes += call.payload.length + OVERHEAD;
+    this.#live++;
+    this.#calls.push(call);
+  }
+
+  /** The call that is next; what was given up meanwhile is passed over. */
+  peek(): PendingCall | undefined {
+    let call = this.#calls.peek();
+    while (call !== undefined && call.state === "settled") {
+      this.#calls.shift();
+      call = this.#calls.peek();
+    }
+    return call;
+  }
+
+  /** Takes the call off that is next. */
+  shift(): void {
+    const call = this.#calls.shift();
+    if (call !== undefined) this.#forget(call);
+  }
+
+  /** A waiting call was given up. Its place in the lane goes with the next `peek`. */
+  giveUp(call: PendingCall): void {
+    if (call.state !== "waiting") return;
+    call.state = "settled";
+    this.#forget(call);
+  }
+
+  #forget(call: PendingCall): void {
+    this.#bytes -= call.payload.length + OVERHEAD;
+    this.#live--;
+  }
+}
+
+/** An error that this end gives by itself. */
+export function problem(code: RpcCode, message: string, notExecuted = false): ErrorHead {
+  return { code, message, notExecuted, retryable: code === "UNAVAILABLE", retryAfter: 0 };
+}
+
+/** @throws {ProtocolError} BAD_FRAME when a fragment that is not the first has more than MORE */
+export function demandPlain(flags: number): void {
+  if ((flags & (Flag.END | Flag.META)) === 0) return;
+  throw new ProtocolError(
+    "BAD_FRAME",
+    "Cannot take fragment as only the first may have END or META",
+  );
+}

@@ -1,0 +1,262 @@
+/**
+ * The items of a stream on their way: what one end sends on a call, and what the other receives.
+ *
+ * Owns the credit of one direction of one call. A stream that has no credit waits by itself: it is
+ * taken out of the rotation and comes back with the next grant.
+ */
+import type { Bytes } from "../base/types.ts";
+import { ProtocolError } from "../base/errors.ts";
+import { Fifo } from "../base/fifo.ts";
+import type { OutBuffer } from "../base/out_buffer.ts";
+import { decodeChunk, encodeChunk } from "../wire/call.ts";
+import { Flag, FrameType } from "../wire/constants.ts";
+import { encodePiece } from "../wire/message.ts";
+import { ReceiveCredit, SendCredit } from "./credit.ts";
+import type { SendCount } from "./numbering.ts";
+import { MIN_PIECE, Reassembly } from "./reassembly.ts";
+
+/** What a piece costs beyond its bytes. */
+const OVERHEAD = 16;
+/** Below so many bytes a stream asks its source for more. */
+const LOW_WATER = 32_768;
+const NOTHING: Bytes = new Uint8Array(0);
+
+/** What became of an attempt to write a piece. */
+export type Progress = "more" | "blocked" | "done";
+
+/** Something large that is written piece by piece, in turn with others of its kind. */
+export interface Bulk {
+  /** Whether it is in the rotation: kept by whoever rotates. */
+  rotating: boolean;
+  /** Writes one piece, of `maxPiece` bytes at most. */
+  write(out: OutBuffer, count: SendCount, maxPiece: number): Progress;
+}
+
+/** The rest of a payload of which the first piece was written. */
+export class Rest implements Bulk {
+  rotating = false;
+  readonly #type: number;
+  readonly #id: number;
+  readonly #payload: Uint8Array;
+  readonly #finished: () => void;
+  #offset: number;
+
+  constructor(type: number, id: number, payload: Uint8Array, offset: number, finished: () => void) {
+    this.#type = type;
+    this.#id = id;
+    this.#payload = payload;
+    this.#offset = offset;
+    this.#finished = finished;
+  }
+
+  write(out: OutBuffer, count: SendCount, maxPiece: number): Progress {
+    const end = Math.min(this.#payload.length, this.#offset + maxPiece);
+    const more = end < this.#payload.length;
+    const piece = this.#payload.subarray(this.#offset, end);
+    encodePiece(out, this.#type, this.#id, count.next(), more, piece);
+    this.#offset = end;
+    if (more) return "more";
+    this.#finished();
+    return "done";
+  }
+}
+
+/** Items that this end sends on a call. */
+export class SendFlow implements Bulk {
+  rotating = false;
+  /** Whether the frame that begins the stream was written, so that its items may follow. */
+  begun = false;
+  readonly #id: number;
+  readonly #credit: SendCredit;
+  readonly #items = new Fifo<Uint8Array>();
+  readonly #finished: () => void;
+  #bytes = 0;
+  #offset = 0;
+  #ended = false;
+  #over = false;
+  #room: (() => void) | undefined;
+
+  /** `window`: what the other end grants at first. `finished`: the end was written. */
+  constructor(id: number, window: number, finished: () => void) {
+    this.#id = id;
+    this.#credit = new SendCredit(window);
+    this.#finished = finished;
+  }
+
+  /** Whether nothing more will be written. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Adds an item; `false` when it is time to wait for `onRoom`. */
+  push(item: Uint8Array): boolean {
+    this.#items.push(item);
+    this.#bytes += item.length;
+    return this.#bytes < LOW_WATER;
+  }
+
+  /** Is called once, when there is room for more items, or no use in them. */
+  onRoom(room: () => void): void {
+    if (this.#over || this.#bytes < LOW_WATER) return room();
+    this.#room = room;
+  }
+
+  /** No more items will come. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  /** Forgets what waits: it is of no use any more. */
+  stop(): void {
+    this.#over = true;
+    this.#items.clear();
+    this.#bytes = 0;
+    this.#tellRoom();
+  }
+
+  /** Takes a grant; tells whether it brought anything. */
+  grant(limit: number): boolean {
+    return this.#credit.grant(limit);
+  }
+
+  write(out: OutBuffer, count: SendCount, maxPiece: number): Progress {
+    if (this.#over) return "done";
+    const item = this.#items.peek();
+    if (item === undefined) {
+      if (!this.#ended) return "blocked";
+      if (this.#credit.available < OVERHEAD) return "blocked";
+      this.#credit.spend(OVERHEAD);
+      encodeChunk(out, this.#id, count.next(), true, NOTHING);
+      this.#over = true;
+      this.#finished();
+      return "done";
+    }
+    const left = item.length - this.#offset;
+    const size = Math.min(left, maxPiece, this.#credit.available - OVERHEAD);
+    // A short piece is worth its header only if it is the last one.
+    if (size < left && size < MIN_PIECE) return "blocked";
+    this.#credit.spend(size + OVERHEAD);
+    const more = size < left;
+    const piece = item.subarray(this.#offset, this.#offset + size);
+    if (this.#offset > 0) encodePiece(out, FrameType.CHUNK, this.#id, count.next(), more, piece);
+    else encodeChunk(out, this.#id, count.next(), false, piece, more ? item.length : -1);
+    this.#offset += size;
+    if (more) return "more";
+    this.#items.shift();
+    this.#bytes -= item.length;
+    this.#offset = 0;
+    if (this.#bytes < LOW_WATER) this.#tellRoom();
+    return "more";
+  }
+
+  #tellRoom(): void {
+    const room = this.#room;
+    this.#room = undefined;
+    room?.();
+  }
+}
+
+/** Who takes the items of a stream. */
+export interface ItemSink {
+  /** An item. Give `cost` back by `consumed`. */
+  item(payload: Bytes, cost: number): void;
+  /** No more will come. */
+  ended(): void;
+}
+
+/** Items that this end receives on a call. */
+export class ReceiveFlow {
+  /** The call that they belong to. */
+  readonly id: number;
+  /** Who takes them. What came before it was there waits for it. */
+  #sink: ItemSink | undefined;
+  readonly #maxMessage: number;
+  readonly #credit: ReceiveCredit;
+  readonly #early: (() => void)[] = [];
+  #reassembly: Reassembly | undefined;
+  #ended = false;
+
+  constructor(id: number, window: number, maxMessage: number) {
+    this.id = id;
+    this.#maxMessage = maxMessage;
+    this.#credit = new ReceiveCredit(window);
+  }
+
+  /** Whether the last item has come. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Whether a grant should be told. */
+  get grantDue(): boolean {
+    return !this.#ended && this.#credit.due;
+  }
+
+  /** The grant to tell, which then counts as told. */
+  takeGrant(): number {
+    return this.#credit.advertise();
+  }
+
+  /** Hands items to a sink from now on. */
+  to(sink: ItemSink): void {
+    this.#sink = sink;
+    for (const tell of this.#early.splice(0)) tell();
+  }
+
+  /** What still comes is of no use. */
+  discard(): void {
+    this.to({ item: () => {}, ended: () => {} });
+  }
+
+  /** The application is through with items that cost so much. */
+  consumed(cost: number): void {
+    this.#credit.release(cost);
+  }
+
+  /** Takes a CHUNK. */
+  frame(flags: number, buffer: Bytes, start: number, end: number): void {
+    if (this.#ended) {
+      throw new ProtocolError("PROTOCOL", "Cannot take CHUNK as the stream has ended");
+    }
+    const more = (flags & Flag.MORE) !== 0;
+    const begun = this.#reassembly;
+    if (begun !== undefined) {
+      if ((flags & Flag.END) !== 0) {
+        throw new ProtocolError("BAD_FRAME", "Cannot take fragment as only the first may have END");
+      }
+      const whole = begun.add(buffer.subarray(start, end), more, this.#charge(end - start));
+      if (whole === undefined) return;
+      this.#reassembly = undefined;
+      return this.#deliver(whole, begun.cost, begun.topic === "END");
+    }
+    const chunk = decodeChunk(flags, buffer, start, end);
+    const cost = this.#charge(chunk.end - chunk.start);
+    const last = (flags & Flag.END) !== 0;
+    const piece = buffer.subarray(chunk.start, chunk.end);
+    if (!more) return this.#deliver(piece, cost, last);
+    this.#reassembly = new Reassembly(last ? "END" : "", chunk.total, this.#maxMessage);
+    this.#reassembly.add(piece, more, cost);
+  }
+
+  #charge(size: number): number {
+    const cost = size + OVERHEAD;
+    if (this.#credit.receive(cost)) return cost;
+    throw new ProtocolError("FLOW_CONTROL", "Cannot take CHUNK as there was no credit for it");
+  }
+
+  #deliver(payload: Bytes, cost: number, last: boolean): void {
+    // An end that carries nothing is no item.
+    if (!last || payload.length > 0) {
+      this.#credit.hold(cost);
+      this.#tell(() => this.#sink?.item(payload, cost));
+    }
+    if (!last) return;
+    this.#ended = true;
+    this.#tell(() => this.#sink?.ended());
+  }
+
+  #tell(tell: () => void): void {
+    if (this.#sink === undefined) this.#early.push(tell);
+    else tell();
+  }
+}
