@@ -122,7 +122,7 @@ export class ByteQueue {
    * @throws {RangeError} where there is none
    */
   peekUint8(at: number): number {
-    return this.buffer[this.#index(at, 1)]!;
+    return byte(this.buffer, this.#index(at, 1));
   }
 
   /**
@@ -133,7 +133,9 @@ export class ByteQueue {
   peekUint16(at: number, littleEndian = false): number {
     const buffer = this.buffer;
     const i = this.#index(at, 2);
-    return littleEndian ? buffer[i]! | buffer[i + 1]! << 8 : buffer[i]! << 8 | buffer[i + 1]!;
+    return littleEndian
+      ? byte(buffer, i) | byte(buffer, i + 1) << 8
+      : byte(buffer, i) << 8 | byte(buffer, i + 1);
   }
 
   /**
@@ -144,10 +146,11 @@ export class ByteQueue {
   peekUint32(at: number, littleEndian = false): number {
     const buffer = this.buffer;
     const i = this.#index(at, 4);
-    const value = littleEndian
-      ? buffer[i]! | buffer[i + 1]! << 8 | buffer[i + 2]! << 16 | buffer[i + 3]! << 24
-      : buffer[i]! << 24 | buffer[i + 1]! << 16 | buffer[i + 2]! << 8 | buffer[i + 3]!;
-    return value >>> 0;
+    const a = byte(buffer, i);
+    const b = byte(buffer, i + 1);
+    const c = byte(buffer, i + 2);
+    const d = byte(buffer, i + 3);
+    return (littleEndian ? a | b << 8 | c << 16 | d << 24 : a << 24 | b << 16 | c << 8 | d) >>> 0;
   }
 
   /**
@@ -176,12 +179,12 @@ export class ByteQueue {
     const room = this.buffer.length - this.start;
     const tail = this.buffer.length - this.end;
     const size = this.#sizeFor(have, wanted);
-    const fits = wanted > have && wanted <= room;
-    if (!fits) {
+    if (wanted <= have || wanted > room) {
       const short = tail < (this.buffer.length < SLAB ? SHORT_IDLE_TAIL : SHORT_TAIL);
-      const tooSmall = wanted > SLAB && size > room;
+      // The sooner a large frame gets its own slab, the less of it is copied.
+      const ownSlab = wanted > SLAB && size === wanted;
       const tooLarge = have === 0 && !this.#busy && this.buffer.length > IDLE_SLAB;
-      if (short || tooSmall || tooLarge) this.#move(size);
+      if (short || ownSlab || tooLarge) this.#move(size);
     }
     return this.buffer.subarray(this.end);
   }
@@ -267,21 +270,27 @@ export class ByteQueue {
   }
 }
 
-function indexOfByte(buffer: Bytes, byte: number, from: number, end: number): number {
+/** What is there: its callers have checked that the index is within. */
+function byte(buffer: Uint8Array, at: number): number {
+  return buffer[at] ?? 0;
+}
+
+function indexOfByte(buffer: Bytes, wanted: number, from: number, end: number): number {
   // A call into the engine only pays off for more than a few bytes.
   const near = Math.min(end, from + 32);
   for (let i = from; i < near; i++) {
-    if (buffer[i] === byte) return i;
+    if (buffer[i] === wanted) return i;
   }
   if (near === end) return -1;
-  const at = buffer.subarray(near, end).indexOf(byte);
+  const at = buffer.subarray(near, end).indexOf(wanted);
   return at < 0 ? -1 : near + at;
 }
 
 function indexOfBytes(buffer: Bytes, needle: Uint8Array, from: number, end: number): number {
+  const first = byte(needle, 0);
   const last = end - needle.length + 1;
   for (let at = from; at < last; at++) {
-    at = indexOfByte(buffer, needle[0]!, at, last);
+    at = indexOfByte(buffer, first, at, last);
     if (at < 0) return -1;
     let same = 1;
     while (same < needle.length && buffer[at + same] === needle[same]) same++;
