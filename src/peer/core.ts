@@ -7,26 +7,24 @@
  *
  *   connecting ──> open <──> waiting        draining ──> closed, from any of them
  */
-import type { Bytes, Initiator, Queued, Side, Transport, WaitOptions } from "../base/types.ts";
+import type { Bytes, Initiator, Side, Transport, WaitOptions } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
 import { ClosedError, LimitError, ProtocolError, type RpcCode, VnetError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import { startWait } from "../base/wait.ts";
 import type { RunningCall } from "../session/calls.ts";
 import type { SessionEnd } from "../session/events.ts";
-import { Outbox } from "../session/outbox.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
-import { utf8Length } from "../wire/text.ts";
 import { type Link, linkOf } from "../stream/link.ts";
 import { type DriverEvents, SessionDriver } from "./driver.ts";
 import { PeerCalls } from "./calls.ts";
 import { Inbox } from "./inbox.ts";
 import { wireLimits } from "./options.ts";
-import type { CoreOptions, CoreOwner, PeerState, SendOptions } from "./owner.ts";
+import type { CoreOptions, CoreOwner, PeerState } from "./owner.ts";
 import { PingWaits } from "./ping_waits.ts";
+import { SendQueue } from "./send_queue.ts";
 import { Counters, type PeerStats } from "./stats.ts";
 
-const DONE: Promise<void> = Promise.resolve();
 const GRACE = 10_000;
 
 /** A peer without types. */
@@ -34,6 +32,7 @@ export class PeerCore implements DriverEvents {
   readonly side: Side;
   readonly closed: Promise<DrainInfo>;
   readonly inbox: Inbox;
+  readonly queue: SendQueue;
   readonly calls: PeerCalls;
   readonly counters: Counters;
   id: string;
@@ -42,11 +41,9 @@ export class PeerCore implements DriverEvents {
   remoteAddr: Addr = Addr.of(undefined);
   readonly #options: CoreOptions;
   readonly #owner: CoreOwner;
-  readonly #outbox: Outbox;
   readonly #resolveClosed: (info: DrainInfo) => void;
   readonly #pings: PingWaits;
   #driver: SessionDriver | undefined;
-  #ready: PromiseWithResolvers<void> | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
   #closing: Promise<DrainInfo> | undefined;
   #end: CloseInfo | undefined;
@@ -64,7 +61,6 @@ export class PeerCore implements DriverEvents {
     this.id = options.id;
     this.counters = new Counters(Date.now());
     this.#pings = new PingWaits(options.clock);
-    this.#outbox = new Outbox(options.settings.limits.maxQueuedBytes);
     this.inbox = new Inbox({
       decode: (payload) => options.serializer.deserialize(payload),
       onMessage: owner.onMessage,
@@ -76,6 +72,19 @@ export class PeerCore implements DriverEvents {
       },
     });
     const { limits, callTimeout } = options.settings;
+    const nextOrder = () => this.#order++;
+    const wake = () => this.#driver?.link.wake();
+    this.queue = new SendQueue({
+      settings: options.settings,
+      serializer: options.serializer,
+      clock: options.clock,
+      counters: this.counters,
+      nextOrder,
+      wake,
+      inFlight: () => this.#driver?.link.inFlight ?? 0,
+      open: () => this.state === "open",
+      refusal: () => this.#sendRefusal(),
+    });
     this.calls = new PeerCalls({
       clock: options.clock,
       serializer: options.serializer,
@@ -84,8 +93,8 @@ export class PeerCore implements DriverEvents {
       maxWaiting: limits.maxInFlight,
       maxWaitingBytes: limits.maxQueuedBytes,
       machine: () => this.#driver?.machine.calls,
-      wake: () => this.#driver?.link.wake(),
-      nextOrder: () => this.#order++,
+      wake,
+      nextOrder,
       refusal: () => this.#callRefusal(),
       handler: (method) => owner.handler(method),
       peer: () => owner.peer(),
@@ -97,16 +106,7 @@ export class PeerCore implements DriverEvents {
     this.#resolveClosed = resolve;
   }
 
-  // ── sending ──
-
-  get queued(): Queued {
-    const { bytes, frames } = this.#outbox;
-    return { bytes: bytes + (this.#driver?.link.inFlight ?? 0), frames };
-  }
-
-  get ready(): Promise<void> {
-    return this.#ready?.promise ?? DONE;
-  }
+  // ── what flows ──
 
   get stats(): PeerStats {
     return this.counters.snapshot();
@@ -116,45 +116,6 @@ export class PeerCore implements DriverEvents {
   get openCalls(): number {
     const { outgoing } = this.calls;
     return outgoing.size + (this.#driver?.machine.calls?.callee.size ?? 0);
-  }
-
-  send(body: unknown, options?: SendOptions): Promise<void> {
-    let payload: Uint8Array;
-    try {
-      payload = this.#options.serializer.serialize(body);
-      checkTopic(options?.topic);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    return this.sendBytes(payload, options);
-  }
-
-  /** As `send`, of a body that is serialized already. */
-  sendBytes(payload: Uint8Array, options: SendOptions = {}): Promise<void> {
-    const { signal } = options;
-    if (signal?.aborted) return handled(Promise.reject(signal.reason));
-    const refusal = this.#accept(payload, options.topic ?? "");
-    if (refusal !== undefined) return handled(Promise.reject(refusal));
-    if (this.#ready === undefined) return DONE;
-    if (signal === undefined && options.timeout === undefined) return handled(this.#ready.promise);
-    const wait = startWait<void>(this.#options.clock, options, "wait for room in the queue");
-    this.#ready.promise.then(wait.resolve, wait.reject);
-    return handled(wait.promise);
-  }
-
-  trySend(body: unknown, options?: SendOptions): "sent" | "queued" | "full" {
-    const payload = this.#options.serializer.serialize(body);
-    checkTopic(options?.topic);
-    return this.trySendBytes(payload, options?.topic);
-  }
-
-  /** As `trySend`, of a body that is serialized already. */
-  trySendBytes(payload: Uint8Array, topic = ""): "sent" | "queued" | "full" {
-    const clear = this.state === "open" && this.#ready === undefined;
-    const refusal = this.#accept(payload, topic);
-    if (refusal instanceof LimitError && refusal.code === "QUEUE_FULL") return "full";
-    if (refusal !== undefined) throw refusal;
-    return clear ? "sent" : "queued";
   }
 
   ping(options: WaitOptions = {}): Promise<number> {
@@ -181,7 +142,7 @@ export class PeerCore implements DriverEvents {
         side,
         limits,
         serializer: serializer.name,
-        outbox: this.#outbox,
+        outbox: this.queue.outbox,
         lane: this.calls.outgoing.lane,
         clock,
       },
@@ -245,7 +206,7 @@ export class PeerCore implements DriverEvents {
     const driver = this.#driver;
     this.state = "closed";
     this.#end = info;
-    const unsent = this.#outbox.clear();
+    const unsent = this.queue.outbox.clear();
     const cut = this.#cut ?? this.openCalls;
     const drain: DrainInfo = { ...info, unsent, cut, finished: Math.max(0, this.#openCalls - cut) };
     if (how === "abort") {
@@ -294,7 +255,7 @@ export class PeerCore implements DriverEvents {
 
   onWrote(bytes: number): void {
     this.counters.bytesOut += bytes;
-    this.#checkRoom();
+    this.#roomMade();
   }
 
   onRequest(call: RunningCall): void {
@@ -322,7 +283,7 @@ export class PeerCore implements DriverEvents {
         ),
       );
     }
-    this.#checkRoom();
+    this.#roomMade();
   }
 
   onPong(opaque: number, roundTrip: number): void {
@@ -336,58 +297,22 @@ export class PeerCore implements DriverEvents {
 
   onEnd(end: SessionEnd): void {
     const opened = this.#driver?.openedAt !== undefined;
-    if (this.#outbox.dropBegun()) this.counters.dropped++;
+    if (this.queue.outbox.dropBegun()) this.counters.dropped++;
     this.#pings.reject(this.#closedError("Cannot ping as the link ended", end));
     this.#drained?.resolve();
     // An end of our own making has a better name than what it did to the link.
     this.#owner.sessionEnded({ ...end, ...this.#end }, opened);
-    this.#checkRoom();
+    this.#roomMade();
   }
 
   // ── private ──
 
-  #accept(payload: Uint8Array, topic: string): VnetError | undefined {
-    const { settings } = this.#options;
+  #sendRefusal(): VnetError | undefined {
     if (this.state === "closed" || this.state === "draining") {
       return this.#closedError("Cannot send message as the peer is closed");
     }
-    if (this.state !== "open" && settings.queue.offline === "reject") {
-      return this.#closedError("Cannot send message as there is no open link");
-    }
-    if (payload.length > settings.limits.maxMessageLength) {
-      const most = settings.limits.maxMessageLength;
-      return new LimitError(
-        "TOO_LARGE",
-        "maxMessageLength",
-        `Cannot send message as it must be at most ${most} bytes: current value is ${payload.length}`,
-        { initiator: "local" },
-      );
-    }
-    if (!this.#outbox.push(topic, payload, this.#order++)) {
-      this.counters.dropped++;
-      const most = settings.limits.maxQueuedBytes;
-      return new LimitError(
-        "QUEUE_FULL",
-        "maxQueuedBytes",
-        `Cannot send message as ${this.#outbox.bytes} of ${most} bytes wait already`,
-        { initiator: "local" },
-      );
-    }
-    if (this.#ready === undefined && this.queued.bytes >= settings.queue.highWaterMark) {
-      this.#ready = Promise.withResolvers<void>();
-      handled(this.#ready.promise);
-    }
-    if (this.state === "open") this.#driver?.link.wake();
-    return undefined;
-  }
-
-  /** Wakes those who wait for room, and a close that waits for the queue to be empty. */
-  #checkRoom(): void {
-    this.#checkDrained();
-    if (this.#ready === undefined) return;
-    if (this.queued.bytes > this.#options.settings.queue.lowWaterMark) return;
-    this.#ready.resolve();
-    this.#ready = undefined;
+    if (this.state === "open" || this.#options.settings.queue.offline === "keep") return undefined;
+    return this.#closedError("Cannot send message as there is no open link");
   }
 
   #callRefusal(): string | undefined {
@@ -396,9 +321,14 @@ export class PeerCore implements DriverEvents {
     return "There is no open link";
   }
 
+  #roomMade(): void {
+    this.#checkDrained();
+    this.queue.checkRoom();
+  }
+
   #checkDrained(): void {
     if (this.#drained === undefined) return;
-    if (this.#outbox.frames === 0 && this.openCalls === 0) this.#drained.resolve();
+    if (this.queue.outbox.frames === 0 && this.openCalls === 0) this.#drained.resolve();
   }
 
   async #close(
@@ -408,7 +338,7 @@ export class PeerCore implements DriverEvents {
     if (this.state === "open") {
       this.state = "draining";
       this.#openCalls = this.openCalls;
-      if (this.#outbox.frames > 0 || this.#openCalls > 0) await this.#drain(grace, signal);
+      if (this.queue.outbox.frames > 0 || this.#openCalls > 0) await this.#drain(grace, signal);
     }
     if (this.#end === undefined) this.end(code, reason);
     return await this.closed;
@@ -432,8 +362,7 @@ export class PeerCore implements DriverEvents {
   }
 
   #settleWaits(): void {
-    this.#ready?.reject(this.#closedError("Cannot wait for room as the peer is closed"));
-    this.#ready = undefined;
+    this.queue.fail(this.#closedError("Cannot wait for room as the peer is closed"));
     this.#pings.reject(this.#closedError("Cannot ping as the peer is closed"));
   }
 
@@ -449,28 +378,6 @@ export class PeerCore implements DriverEvents {
       `${
         this.id || "A peer"
       } sends messages that nobody reads: give 'onMessage' or iterate 'messages'`,
-    );
-  }
-}
-
-/** An ignored `send` must not end the process: peers leave all the time. Awaiting it still throws. */
-function handled<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
-}
-
-/** @throws {TypeError | RangeError} when it is none */
-export function checkTopic(topic: string | undefined): void {
-  if (topic === undefined || topic === "") return;
-  if (typeof topic !== "string") {
-    throw new TypeError(
-      `Cannot send message as 'topic' must be a string: current value is a ${typeof topic}`,
-    );
-  }
-  const length = utf8Length(topic);
-  if (length > 255) {
-    throw new RangeError(
-      `Cannot send message as 'topic' must be at most 255 bytes: current value is ${length}`,
     );
   }
 }

@@ -133,11 +133,11 @@ export class PeerFace<R extends Api, L extends Api> implements Peer<R, L> {
   }
 
   get queued(): Queued {
-    return this.#core.queued;
+    return this.#core.queue.queued;
   }
 
   get ready(): Promise<void> {
-    return this.#core.ready;
+    return this.#core.queue.ready;
   }
 
   get stats(): PeerStats {
@@ -156,14 +156,14 @@ export class PeerFace<R extends Api, L extends Api> implements Peer<R, L> {
     body: BodyIn<R, K>,
     ...[options]: SendArgs<R, K, SendOptions>
   ): Promise<void> {
-    return this.#core.send(body, options);
+    return this.#core.queue.send(body, options);
   }
 
   trySend<K extends Topic<R>>(
     body: BodyIn<R, K>,
     ...[options]: SendArgs<R, K, SendOptions>
   ): "sent" | "queued" | "full" {
-    return this.#core.trySend(body, options);
+    return this.#core.queue.trySend(body, options);
   }
 
   call<K extends Callable<R, "output">>(

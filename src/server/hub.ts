@@ -149,7 +149,7 @@ export class Hub {
     const result = { sent: 0, queued: 0, skipped: 0 };
     for (const [peer, { core }] of this.#admitted) {
       if (except.has(peer) || core.state === "draining") continue;
-      const outcome = core.trySendBytes(payload, topic);
+      const outcome = core.queue.trySendBytes(payload, topic);
       if (outcome === "full") result.skipped++;
       else result[outcome]++;
     }

@@ -8,7 +8,7 @@ import type { CloseOptions, DrainInfo, Lifecycle } from "../base/lifecycle.ts";
 import { raw } from "../contract/serializers.ts";
 import type { AnyContract, BodyIn, Callable, SendArgs, Topic, Untyped } from "../contract/types.ts";
 import { abortWith } from "../peer/abort_with.ts";
-import { checkTopic } from "../peer/core.ts";
+import { checkTopic } from "../peer/send_queue.ts";
 import type { AnySerializer, SendOptions } from "../peer/owner.ts";
 import type { Handler } from "../peer/call_options.ts";
 import { resolveSession } from "../peer/options.ts";
@@ -148,7 +148,7 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
     let taken = 0;
     for (const peer of this.#hub.registry.getAll(id)) {
       try {
-        await this.#hub.coreOf(peer)?.sendBytes(payload, options);
+        await this.#hub.coreOf(peer)?.queue.sendBytes(payload, options);
         taken++;
       } catch (error) {
         // It left meanwhile, as peers do.

@@ -20,18 +20,16 @@ import { decodeSkip } from "../wire/call.ts";
 import * as control from "../wire/control.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { sniff } from "../wire/sniff.ts";
+import { Acks } from "./acks.ts";
 import { CallMachine } from "./call_machine.ts";
 import type { MachineEvents, MachineOptions } from "./events.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { MessageReader } from "./message_reader.ts";
 import { MessageWriter } from "./message_writer.ts";
-import { ReceiveCount, SendCount } from "./numbering.ts";
+import { SendCount } from "./numbering.ts";
 import { Pings } from "./pings.ts";
 
-/** After so many unacknowledged frames, or so many ms after the first of them, an ACK is sent. */
-const ACK_EVERY = 32;
-const ACK_DELAY = 50;
 /** Bytes that go into one write, about. */
 const WRITE_SIZE = 65_536;
 
@@ -43,18 +41,15 @@ export class SessionMachine implements FrameHandler {
   readonly #handshake: Handshake;
   readonly #heartbeat: Heartbeat | undefined;
   readonly #pings = new Pings();
-  readonly #received = new ReceiveCount();
+  readonly #acks = new Acks();
   readonly #incoming: MessageReader;
   #outgoing: MessageWriter | undefined;
   #calls: CallMachine | undefined;
   #phase: "handshake" | "open" | "closed" = "handshake";
   #farewell: ((out: OutBuffer) => void) | undefined;
-  #unacked = 0;
-  #ackDue = false;
   #now: number;
   #measuredAt: number;
   readonly #handshakeAt: number;
-  #ackAt = Infinity;
   #frameAt = Infinity;
   #writeAt = Infinity;
 
@@ -144,7 +139,7 @@ export class SessionMachine implements FrameHandler {
   /** The application is through with messages that cost so much. */
   consumed(cost: number): void {
     this.#incoming.consumed(cost);
-    if (this.#incoming.grantDue) this.#ackDue = true;
+    if (this.#incoming.grantDue) this.#acks.request();
   }
 
   /** Wants a PING; the PONG that answers it has this number or a later one. */
@@ -180,7 +175,7 @@ export class SessionMachine implements FrameHandler {
   get hasOutput(): boolean {
     if (this.#handshake.hasOutput || this.#farewell !== undefined) return true;
     return this.#phase === "open" &&
-      (this.#ackDue || this.#pings.pongDue || this.#now >= this.#pings.dueAt ||
+      (this.#acks.due || this.#pings.pongDue || this.#now >= this.#pings.dueAt ||
         this.#options.outbox.frames > 0 || this.#calls?.hasOutput === true);
   }
 
@@ -191,7 +186,7 @@ export class SessionMachine implements FrameHandler {
     // What is due already is output that waits for the present write: no timer would speed it up.
     const { dueAt } = this.#pings;
     return Math.min(
-      this.#ackDue ? Infinity : this.#ackAt,
+      this.#acks.dueAt,
       dueAt > this.#now ? dueAt : Infinity,
       this.#frameAt,
       this.#writeAt,
@@ -221,7 +216,7 @@ export class SessionMachine implements FrameHandler {
         `Cannot wait for the rest of a frame as it must come within ${frameTimeout} ms`;
       return this.#violated(new ProtocolError("BAD_FRAME", reason), new Uint8Array(0));
     }
-    if (now >= this.#ackAt) this.#ackDue = true;
+    this.#acks.tick(now);
     this.#beat(now);
   }
 
@@ -236,13 +231,13 @@ export class SessionMachine implements FrameHandler {
     end: number,
   ): void {
     if (this.#phase === "handshake") return this.#handshakeFrame(type, aux, buffer, start, end);
-    if (seq !== 0 && !this.#count(seq)) return;
-    if ((flags & Flag.ACKREQ) !== 0) this.#ackDue = true;
+    if (seq !== 0 && !this.#acks.accept(seq, this.#now)) return;
+    if ((flags & Flag.ACKREQ) !== 0) this.#acks.request();
     switch (type) {
       case FrameType.MSG:
         this.#incoming.frame(flags, seq, buffer, start, end);
         // A message larger than the window goes on only if its pieces are granted again.
-        if (this.#incoming.grantDue) this.#ackDue = true;
+        if (this.#incoming.grantDue) this.#acks.request();
         return;
       case FrameType.SKIP:
         decodeSkip(start, end);
@@ -282,19 +277,6 @@ export class SessionMachine implements FrameHandler {
     this.#calls?.frame(type, flags, aux, id, buffer, start, end, this.#now);
   }
 
-  /** Counts a tracked frame; `false` for one that was counted before. */
-  #count(seq: number): boolean {
-    const arrival = this.#received.accept(seq);
-    if (arrival === "gap") {
-      const next = `its number must be the next: current value is ${seq}`;
-      throw new ProtocolError("PROTOCOL", `Cannot take frame as ${next}`);
-    }
-    if (arrival === "repeat") return false;
-    if (++this.#unacked >= ACK_EVERY) this.#ackDue = true;
-    if (this.#ackAt === Infinity) this.#ackAt = this.#now + ACK_DELAY;
-    return true;
-  }
-
   #handshakeFrame(type: number, aux: number, buffer: Bytes, start: number, end: number): void {
     const frame = this.#handshake.readFrame(type, aux, buffer, start, end);
     switch (frame.type) {
@@ -302,7 +284,7 @@ export class SessionMachine implements FrameHandler {
         return this.#events.onHello(frame.hello);
       case "welcome":
         // At once, so that the server knows that the WELCOME arrived.
-        this.#ackDue = true;
+        this.#acks.request();
         return this.#begin(frame.welcome.limits, frame.welcome);
       case "reject": {
         const { code, reason, retryAfter } = frame.reject;
@@ -329,14 +311,10 @@ export class SessionMachine implements FrameHandler {
       this.#pings.request();
     }
     const ping = this.#pings.takePing(now);
-    if (ping !== undefined) control.encodePing(out, ping, this.#received.count);
+    if (ping !== undefined) control.encodePing(out, ping, this.#acks.count);
     const pong = this.#pings.takePong();
-    if (pong !== undefined) control.encodePong(out, pong, this.#received.count);
-    if (!this.#ackDue) return;
-    this.#ackDue = false;
-    this.#unacked = 0;
-    this.#ackAt = Infinity;
-    control.encodeAck(out, this.#received.count, this.#incoming.takeGrant());
+    if (pong !== undefined) control.encodePong(out, pong, this.#acks.count);
+    if (this.#acks.take()) control.encodeAck(out, this.#acks.count, this.#incoming.takeGrant());
   }
 
   /** Messages and calls in the order in which they were accepted; what cannot go lets others pass. */
@@ -382,7 +360,7 @@ export class SessionMachine implements FrameHandler {
   }
 
   #sayClose(code: CloseCode, reason: string): void {
-    this.#farewell = (out) => control.encodeClose(out, code, 0, this.#received.count, reason);
+    this.#farewell = (out) => control.encodeClose(out, code, 0, this.#acks.count, reason);
   }
 
   #ended(): boolean {
