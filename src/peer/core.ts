@@ -9,7 +9,7 @@
  */
 import type { Bytes, Initiator, Queued, Side, Transport, WaitOptions } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import { ClosedError, LimitError, VnetError } from "../base/errors.ts";
+import { ClosedError, LimitError, ProtocolError, VnetError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import { startWait } from "../base/wait.ts";
 import type { SessionEnd } from "../session/events.ts";
@@ -61,6 +61,11 @@ export class PeerCore implements DriverEvents {
       decode: (payload) => options.serializer.deserialize(payload),
       onMessage: owner.onMessage,
       report: (error) => owner.report(error),
+      undecodable: (cause) => {
+        this.counters.dropped++;
+        const message = "Cannot take message as its body is none for the serializer";
+        owner.report(new ProtocolError("BAD_FRAME", message, { cause }));
+      },
     });
     const { promise, resolve } = Promise.withResolvers<DrainInfo>();
     this.closed = promise;
@@ -133,7 +138,11 @@ export class PeerCore implements DriverEvents {
 
   // ── links ──
 
-  /** Starts a session on a connection. `hello`: what a client says first. */
+  /**
+   * Starts a session on a connection. `hello`: what a client says first.
+   *
+   * @throws {TypeError | RangeError} where that cannot be encoded; the connection is as it was then
+   */
   run(transport: Transport, hello?: (limits: WireLimits) => Hello): SessionDriver {
     const { settings, serializer, clock, side } = this.#options;
     const link: Link = linkOf(transport);
@@ -143,10 +152,10 @@ export class PeerCore implements DriverEvents {
       { ...settings, side, limits, serializer: serializer.name, outbox: this.#outbox, clock },
       this,
     );
+    if (hello !== undefined) driver.machine.hello(hello(limits));
     this.#driver = driver;
     this.localAddr = link.localAddr;
     this.remoteAddr = link.remoteAddr;
-    if (hello !== undefined) driver.machine.hello(hello(limits));
     driver.start();
     return driver;
   }
@@ -263,6 +272,7 @@ export class PeerCore implements DriverEvents {
           "TOO_LARGE",
           "maxMessageLength",
           "Cannot send message as the other end takes none so long",
+          { initiator: "remote" },
         ),
       );
     }

@@ -2,8 +2,10 @@
  * Calls what the application gave, and sees to what it throws.
  *
  * An error of a hook ends no session by itself and is never swallowed: it goes to the one who
- * watches events, else to the logger, else to the runtime as an uncaught error.
+ * watches events, else to the logger, else to the runtime as an uncaught error; the last only if it is
+ * the application's own, and not what a peer did.
  */
+import { ClosedError, VnetError } from "../base/errors.ts";
 import type { Logger } from "../base/types.ts";
 
 /** The application's callbacks of one client or server. */
@@ -39,13 +41,22 @@ export class Hooks {
 
   /** As `report`, for an error of the one who watches. */
   reportQuietly(error: unknown): void {
-    if (this.#logger?.error === undefined) return reportError(error);
+    if (this.#logger?.error === undefined) {
+      if (!isOfPeer(error)) reportError(error);
+      return;
+    }
     try {
       this.#logger.error("A callback of the application failed", { error });
     } catch {
       // A logger that fails has nowhere left to be reported to.
     }
   }
+}
+
+/** Peers leave and send nonsense all the time: that must not be able to end the process. */
+function isOfPeer(error: unknown): boolean {
+  return error instanceof ClosedError ||
+    (error instanceof VnetError && (error.initiator === "remote" || error.initiator === "network"));
 }
 
 /** Text of the other end, as it may stand in a log line: no control characters, and not long. */

@@ -21,8 +21,10 @@ export interface InboxOptions {
   readonly decode: (payload: Bytes) => unknown;
   /** The application's callback, if it gave one. */
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
-  /** Takes what the callback or the decoder throws. */
+  /** Takes what the callback throws. */
   readonly report: (error: unknown) => void;
+  /** Takes what the decoder throws: the message is dropped. */
+  readonly undecodable: (error: unknown) => void;
 }
 
 interface Entry {
@@ -103,8 +105,9 @@ export class Inbox {
       }
       const { creditor, cost } = item;
       let result: unknown;
+      const message = this.#decode(item);
       try {
-        result = onMessage({ body: this.#options.decode(item.payload), topic: item.topic });
+        result = message && onMessage(message);
       } catch (error) {
         this.#options.report(error);
       }
@@ -143,16 +146,21 @@ export class Inbox {
         item();
         continue;
       }
-      const { creditor, cost, payload, topic } = item;
-      try {
-        const message = { body: this.#options.decode(payload), topic };
-        return { message, finished: () => creditor.consumed(cost) };
-      } catch (error) {
-        this.#options.report(error);
-        creditor.consumed(cost);
-      }
+      const { creditor, cost } = item;
+      const message = this.#decode(item);
+      if (message !== undefined) return { message, finished: () => creditor.consumed(cost) };
+      creditor.consumed(cost);
     }
     return undefined;
+  }
+
+  #decode({ payload, topic }: Entry): Message<unknown> | undefined {
+    try {
+      return { body: this.#options.decode(payload), topic };
+    } catch (error) {
+      this.#options.undecodable(error);
+      return undefined;
+    }
   }
 }
 

@@ -16,6 +16,7 @@ import { type CloseCode, FrameError, ProtocolError, VnetError } from "../base/er
 import type { OutBuffer } from "../base/out_buffer.ts";
 import { type FrameHandler, FrameReader } from "../wire/frame.ts";
 import { Flag, FrameType, PRE_WELCOME_MAX } from "../wire/constants.ts";
+import { decodeSkip } from "../wire/call.ts";
 import * as control from "../wire/control.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { sniff } from "../wire/sniff.ts";
@@ -79,7 +80,7 @@ export class SessionMachine implements FrameHandler {
     return this.#phase === "open";
   }
 
-  /** Client: begins. */
+  /** Client: begins. @throws {TypeError | RangeError} where the HELLO cannot be encoded */
   hello(hello: Hello): void {
     this.#handshake.hello(hello);
   }
@@ -128,6 +129,7 @@ export class SessionMachine implements FrameHandler {
 
   /** Ends the session: what is in the outbox is not waited for, but the other end is told why. */
   close(code: CloseCode, reason: string, initiator: Initiator = "local"): void {
+    if (this.#phase === "closed") return;
     if (this.#phase === "open") this.#sayClose(code, reason);
     else this.#handshake.refuse(code, reason);
     this.#end(code, reason, initiator);
@@ -221,7 +223,7 @@ export class SessionMachine implements FrameHandler {
     type: number,
     flags: number,
     aux: number,
-    _id: number,
+    id: number,
     seq: number,
     buffer: Bytes,
     start: number,
@@ -235,6 +237,10 @@ export class SessionMachine implements FrameHandler {
         this.#incoming.frame(flags, seq, buffer, start, end);
         // A message larger than the window goes on only if its pieces are granted again.
         if (this.#incoming.grantDue) this.#ackDue = true;
+        return;
+      case FrameType.SKIP:
+        decodeSkip(start, end);
+        if (id === 0) this.#incoming.skip();
         return;
       case FrameType.PING: {
         const { opaque } = control.decodePing(buffer, start, end);
@@ -340,8 +346,9 @@ export class SessionMachine implements FrameHandler {
   }
 
   #violated(error: ProtocolError, seen: Uint8Array): void {
-    if (this.#handshake.unproven && error.code !== "BAD_VERSION") {
-      const reason = `The other end speaks ${sniff(seen) ?? "something else"}, not vnet`;
+    const spoken = this.#handshake.unproven ? sniff(seen) ?? "something else" : "vnet";
+    if (spoken !== "vnet" && error.code !== "BAD_VERSION") {
+      const reason = `The other end speaks ${spoken}, not vnet`;
       const wrong = new ProtocolError(error.code, reason, { cause: error });
       return this.#end(error.code, reason, "remote", wrong, { wrongProtocol: true });
     }

@@ -14,7 +14,10 @@ import { Reassembly } from "./reassembly.ts";
 
 /** What is told of each message. */
 export interface MessageEvents {
-  /** A whole message. Give `cost` back by `consumed` once the application is through with it. */
+  /**
+   * A whole message. Give `cost` back by `consumed`, as it is, once the application is through with
+   * it. A volatile message has a negative one: it takes up the queue, but no credit.
+   */
   onMessage(topic: string, payload: Bytes, cost: number): void;
   /** A volatile message was dropped since the application has fallen behind. */
   onDropped(bytes: number): void;
@@ -29,6 +32,7 @@ export class MessageReader {
   readonly #credit: ReceiveCredit;
   #tracked: Reassembly | undefined;
   #volatile: Reassembly | undefined;
+  #volatileHeld = 0;
 
   /** `limits`: what we accept. */
   constructor(events: MessageEvents, limits: WireLimits) {
@@ -51,13 +55,19 @@ export class MessageReader {
 
   /** The application is through with messages that cost so much. */
   consumed(cost: number): void {
-    this.#credit.release(cost);
+    if (cost < 0) this.#volatileHeld += cost;
+    else this.#credit.release(cost);
+  }
+
+  /** Takes a SKIP in the place of a fragment: what was begun will not be finished. */
+  skip(): void {
+    this.#tracked = undefined;
   }
 
   /** Takes a MSG frame; its body is `buffer[start, end)`. */
   frame(flags: number, seq: number, buffer: Bytes, start: number, end: number): void {
     const tracked = seq !== 0;
-    const cost = tracked ? frameCost(LENGTH_BASE + end - start) : 0;
+    const cost = frameCost(LENGTH_BASE + end - start);
     if (tracked && !this.#credit.receive(cost)) {
       throw new ProtocolError("FLOW_CONTROL", "Cannot take message as there was no credit for it");
     }
@@ -73,11 +83,11 @@ export class MessageReader {
       const whole = begun.add(buffer.subarray(start, end), more, cost);
       if (whole === undefined) return;
       this.#keep(tracked, undefined);
-      return this.#deliver(begun.topic, whole, begun.cost);
+      return this.#deliver(begun.topic, whole, begun.cost, tracked);
     }
     const message = decodeMessage(flags, buffer, start, end, this.#maxMetadata);
     const piece = buffer.subarray(message.start, message.end);
-    if (!more) return this.#deliver(message.topic, piece, cost);
+    if (!more) return this.#deliver(message.topic, piece, cost, tracked);
     const reassembly = new Reassembly(message.topic, message.total, this.#maxMessage);
     reassembly.add(piece, more, cost);
     this.#keep(tracked, reassembly);
@@ -88,11 +98,16 @@ export class MessageReader {
     else this.#volatile = reassembly;
   }
 
-  #deliver(topic: string, payload: Bytes, cost: number): void {
-    if (cost === 0 && this.#credit.held >= this.#window) {
+  #deliver(topic: string, payload: Bytes, cost: number, tracked: boolean): void {
+    if (tracked) {
+      this.#credit.hold(cost);
+      return this.#events.onMessage(topic, payload, cost);
+    }
+    // Nothing but this bounds what a sender of volatile messages makes us keep.
+    if (this.#credit.held + this.#volatileHeld >= this.#window) {
       return this.#events.onDropped(payload.length);
     }
-    this.#credit.hold(cost);
-    this.#events.onMessage(topic, payload, cost);
+    this.#volatileHeld += cost;
+    this.#events.onMessage(topic, payload, -cost);
   }
 }
