@@ -70,7 +70,10 @@ export type Transport = ByteTransport | MessageTransport;
 export interface TransportListener extends AsyncIterable<Transport> {
   /** Where it listens. */
   readonly addr?: unknown;
-  /** Stops listening. Connections that it gave stay open. */
+  /**
+   * Stops listening. Connections that it gave stay open. A returned promise resolves when the address
+   * is free again.
+   */
   close(): unknown;
 }
 

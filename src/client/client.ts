@@ -11,6 +11,7 @@ import { resolveSession } from "../peer/options.ts";
 import { type Peer, PeerFace } from "../peer/peer.ts";
 import { taken } from "../peer/trust.ts";
 import { resolveReconnect } from "../session/backoff.ts";
+import { clientIdProblem } from "../wire/handshake.ts";
 import { Connector } from "./connector.ts";
 import {
   type ClientEvent,
@@ -112,6 +113,10 @@ function makeConnector<C extends AnyContract>(
     throw new RangeError(
       `Cannot connect as 'dialTimeout' must be more than 0 ms: current value is ${dialTimeout}`,
     );
+  }
+  const problem = clientIdProblem(options.id ?? "");
+  if (problem !== undefined) {
+    throw new RangeError(`Cannot connect as 'id' must be one that servers take: ${problem}`);
   }
   return new Connector({
     targets: resolveTargets(address),

@@ -13,6 +13,7 @@
  */
 import type { Clock, Logger, Runtime, Transport } from "../base/types.ts";
 import { ClosedError, ConnectError, VnetError } from "../base/errors.ts";
+import { OutBuffer } from "../base/out_buffer.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
@@ -22,11 +23,11 @@ import { HandlerTable } from "../peer/calls.ts";
 import type { AnyPeer } from "../peer/peer.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { Hooks } from "../peer/hooks.ts";
-import type { SessionSettings } from "../peer/options.ts";
+import { type SessionSettings, wireLimits } from "../peer/options.ts";
 import { backoffDelay, type ReconnectPolicy } from "../session/backoff.ts";
 import type { SessionEnd } from "../session/events.ts";
 import { isFinal } from "../wire/codes.ts";
-import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
+import { encodeHello, type Hello, type Welcome, type WireLimits } from "../wire/handshake.ts";
 import {
   type ClientEvent,
   type Credential,
@@ -83,6 +84,7 @@ export class Connector implements CoreOwner {
   #wake: (() => void) | undefined;
   #failures = 0;
   #attempts = 0;
+  #hellos = 0;
   #skipWait = false;
   #retryAfter = 0;
   #lastError: VnetError | undefined;
@@ -100,7 +102,10 @@ export class Connector implements CoreOwner {
       return true;
     });
     this.events = new EventStream(options.onEvent, (error) => this.#hooks.reportQuietly(error));
-    this.#instance = Uint8Array.from({ length: 16 }, () => Math.floor(runtime.random() * 256));
+    this.#instance = Uint8Array.from({ length: 12 }, () => Math.floor(runtime.random() * 256));
+    const auth = typeof options.auth === "function" ? "" : options.auth;
+    // Once for nothing: what cannot be encoded is the application's mistake, to be told at once.
+    encodeHello(new OutBuffer(), this.#hello(wireLimits(settings), id, auth));
     this.core = new PeerCore({
       side: "client",
       id,
@@ -249,7 +254,8 @@ export class Connector implements CoreOwner {
       const transport = await this.#dial(target);
       if (transport === undefined) continue;
       const link = await this.#session(transport.transport, transport.auth);
-      if (link === undefined || link.opened || isFinal(link.end.code)) return link;
+      if (link === undefined) continue;
+      if (link.opened || isFinal(link.end.code)) return link;
       failed = link;
     }
     return failed;
@@ -275,13 +281,23 @@ export class Connector implements CoreOwner {
     return undefined;
   }
 
-  #session(transport: Transport, auth: Credential): Promise<LinkEnd> {
+  /** Gives how it ended; `undefined` when it could not begin. */
+  #session(transport: Transport, auth: Credential): Promise<LinkEnd | undefined> {
     return new Promise((resolve) => {
       this.#linkEnded = (end, opened) => {
         const since = this.core.driver?.openedAt ?? this.#clock.now();
         resolve({ end, opened, lasted: this.#clock.now() - since });
       };
-      this.core.run(transport, (limits) => this.#hello(limits, auth));
+      this.#hellos++;
+      try {
+        this.core.run(transport, (limits) => this.#hello(limits, this.core.id, auth));
+      } catch (error) {
+        // A credential that does not fit: the next one may.
+        this.#linkEnded = undefined;
+        this.#lastError = asConnectError(error, "Cannot register");
+        transport.close();
+        resolve(undefined);
+      }
     });
   }
 
@@ -308,16 +324,19 @@ export class Connector implements CoreOwner {
     });
   }
 
-  #hello(limits: WireLimits, auth: Credential): Hello {
+  #hello(limits: WireLimits, clientId: string, auth: Credential): Hello {
     const { serializer, metadata } = this.#options;
+    const instance = new Uint8Array(16);
+    instance.set(this.#instance);
+    new DataView(instance.buffer).setUint32(12, this.#hellos);
     return {
       limits,
-      clientId: this.core.id,
+      clientId,
       authScheme: "",
       auth: typeof auth === "string" ? encoder.encode(auth) : new Uint8Array(auth),
       agent: "vnet",
       serializer: serializer.name,
-      instance: this.#instance,
+      instance,
       path: "",
       metadata,
     };

@@ -72,7 +72,7 @@ export async function listenTransport(
       port: addr.port,
       ...(options.reusePort ? { reusePort: true } : {}),
     });
-    return new TcpListener(listener);
+    return new SystemListener(listener, Addr.of(listener.addr));
   } catch (error) {
     if (error instanceof ConnectError || error instanceof TypeError) throw error;
     throw listenError(addr, error);
@@ -80,20 +80,23 @@ export async function listenTransport(
 }
 
 /** `Deno.Listener`, with Nagle's algorithm off on what it accepts. */
-class TcpListener implements TransportListener {
-  readonly #listener: Deno.TcpListener;
+class SystemListener implements TransportListener {
   readonly addr: Addr;
+  readonly #listener: Deno.TcpListener | Deno.UnixListener;
+  #accepting: Promise<unknown> = Promise.resolve();
 
-  constructor(listener: Deno.TcpListener) {
+  constructor(listener: Deno.TcpListener | Deno.UnixListener, addr: Addr) {
     this.#listener = listener;
-    this.addr = Addr.of(listener.addr);
+    this.addr = addr;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<ByteTransport, void> {
     while (true) {
-      let conn: Deno.TcpConn;
+      let conn: Deno.TcpConn | Deno.UnixConn;
       try {
-        conn = await this.#listener.accept();
+        const accepting = this.#listener.accept();
+        this.#accepting = accepting;
+        conn = await accepting;
       } catch (error) {
         if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) {
           return;
@@ -101,7 +104,7 @@ class TcpListener implements TransportListener {
         throw error;
       }
       try {
-        conn.setNoDelay(true);
+        if ("setNoDelay" in conn) conn.setNoDelay(true);
       } catch {
         // The connection was given up by its client before it was accepted: nothing to serve.
         conn.close();
@@ -111,8 +114,10 @@ class TcpListener implements TransportListener {
     }
   }
 
-  close(): void {
+  /** The address is in use, and a Unix socket's file there, until the pending accept has ended. */
+  async close(): Promise<void> {
     this.#listener.close();
+    await this.#accepting.catch(() => {});
   }
 }
 
@@ -127,8 +132,7 @@ async function listenUnix(addr: Addr): Promise<TransportListener> {
     listener = open();
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    if (await answers(addr)) throw error;
-    await Deno.remove(addr.path);
+    if (!await freed(addr.path)) throw error;
     listener = open();
   }
   try {
@@ -137,36 +141,24 @@ async function listenUnix(addr: Addr): Promise<TransportListener> {
     listener.close();
     throw error;
   }
-  return new UnixListener(listener, addr);
+  return new SystemListener(listener, addr);
 }
 
-class UnixListener implements TransportListener {
-  readonly #listener: Deno.UnixListener;
-  readonly addr: Addr;
-
-  constructor(listener: Deno.UnixListener, addr: Addr) {
-    this.#listener = listener;
-    this.addr = addr;
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<ByteTransport> {
-    return this.#listener[Symbol.asyncIterator]();
-  }
-
-  close(): void {
-    this.#listener.close();
-  }
-}
-
-async function answers(addr: Addr): Promise<boolean> {
+/** Removes a socket on which nobody listens any more; tells whether the path is free now. */
+async function freed(path: string): Promise<boolean> {
   try {
-    const conn = await Deno.connect({ transport: "unix", path: addr.path });
+    // What is no socket is somebody's file.
+    if ((await Deno.lstat(path)).isSocket !== true) return false;
+    const conn = await Deno.connect({ transport: "unix", path });
     conn.close();
-    return true;
-  } catch {
-    // Refused: the file is all that is left of its process.
     return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    // Any other failure says nothing of who listens: the socket may be another user's.
+    if (!(error instanceof Deno.errors.ConnectionRefused)) return false;
   }
+  await Deno.remove(path);
+  return true;
 }
 
 /** A name that means "every interface" can be listened on; to dial it is to dial this machine. */

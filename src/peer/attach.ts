@@ -182,7 +182,12 @@ export async function attachPeer<S extends Side, C extends AnyContract = Untyped
   const peer: Peer<RemoteApi<C, S>, LocalApi<C, S>> = new PeerFace(attached.core);
   abortWith(signal, peer);
   runtime.adopt?.(peer);
-  attached.start(transport);
+  try {
+    attached.start(transport);
+  } catch (error) {
+    peer.abort(error);
+    throw error;
+  }
   await attached.opened.promise.catch((error: ClosedError | ConnectError) => {
     throw signal?.aborted ? signal.reason : error;
   });

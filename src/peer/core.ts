@@ -130,7 +130,11 @@ export class PeerCore implements DriverEvents {
 
   // ── links ──
 
-  /** Starts a session on a connection. `hello`: what a client says first. */
+  /**
+   * Starts a session on a connection. `hello`: what a client says first.
+   *
+   * @throws {TypeError | RangeError} where that cannot be encoded; the connection is as it was then
+   */
   run(transport: Transport, hello?: (limits: WireLimits) => Hello): SessionDriver {
     const { settings, serializer, clock, side } = this.#options;
     const link: Link = linkOf(transport);
@@ -148,10 +152,10 @@ export class PeerCore implements DriverEvents {
       },
       this,
     );
+    if (hello !== undefined) driver.machine.hello(hello(limits));
     this.#driver = driver;
     this.localAddr = link.localAddr;
     this.remoteAddr = link.remoteAddr;
-    if (hello !== undefined) driver.machine.hello(hello(limits));
     driver.start();
     return driver;
   }

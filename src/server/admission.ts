@@ -40,7 +40,7 @@ export class Admission implements CoreOwner {
   readonly core: PeerCore;
   /** Resolves once registered; rejects when that fails. */
   readonly registered: Promise<HubPeer>;
-  /** Who asks: 16 bytes of one client object; empty when it did not say. */
+  /** Who asks: 12 bytes of one client object, and a count of its HELLOs; empty when it did not say. */
   instance: Bytes = new Uint8Array(0);
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly #hub: Hub;
@@ -179,9 +179,14 @@ export class Admission implements CoreOwner {
     const { duplicateId } = this.#hub.options;
     if (duplicateId !== "allow") {
       for (let owner = this.#hub.owner(id); owner !== undefined; owner = this.#hub.owner(id)) {
+        if (isOlder(hello.instance, owner.instance)) {
+          return this.#reject("STALE_ATTACH", "A newer connection of the same client is registered");
+        }
         if (!await this.#yields(owner, hello.instance)) {
           return this.#reject("CLIENT_ID_IN_USE", `The id ${escaped(id)} is in use`);
         }
+        // It may have left while the owner was asked.
+        if (this.#gone.signal.aborted) return;
         owner.core.end("TAKEN_OVER", "Another connection has registered the same id");
       }
     }
@@ -197,7 +202,7 @@ export class Admission implements CoreOwner {
   /** Whether the owner of an id makes way. */
   async #yields(owner: Admission, instance: Bytes): Promise<boolean> {
     const { duplicateId } = this.#hub.options;
-    if (duplicateId === "replace" || isSame(owner.instance, instance)) return true;
+    if (duplicateId === "replace" || isSameClient(owner.instance, instance)) return true;
     if (duplicateId === "reject") return false;
     try {
       await owner.core.ping({ timeout: PROBE_TIMEOUT });
@@ -220,6 +225,16 @@ export function originOf(transport: Transport): Addr {
   return Addr.of(transport.remoteAddr);
 }
 
-function isSame(a: Bytes, b: Bytes): boolean {
-  return a.length > 0 && a.length === b.length && a.every((byte, index) => byte === b[index]);
+/** Whether both are of one client object, which says so in the first 12 bytes. */
+function isSameClient(a: Bytes, b: Bytes): boolean {
+  return a.length === 16 && b.length === 16 && a.every((byte, at) => at >= 12 || byte === b[at]);
+}
+
+/** A HELLO that was held up on its way must not end the link that was made after it. */
+function isOlder(instance: Bytes, than: Bytes): boolean {
+  return isSameClient(instance, than) && countOf(instance) < countOf(than);
+}
+
+function countOf({ buffer, byteOffset }: Bytes): number {
+  return new DataView(buffer, byteOffset).getUint32(12);
 }

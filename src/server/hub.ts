@@ -94,6 +94,8 @@ export class Hub {
   #total = 0;
   #closing: Promise<DrainInfo> | undefined;
   #stopped = false;
+  /** Resolves when the listeners have let go of their addresses. Never rejects. */
+  #letGo: Promise<unknown> = Promise.resolve();
   #over = false;
 
   constructor(options: HubOptions) {
@@ -294,14 +296,9 @@ export class Hub {
   }
 
   #stop(): void {
+    if (this.#stopped) return;
     this.#stopped = true;
-    for (const listener of this.options.listeners) {
-      try {
-        listener.close();
-      } catch {
-        // Closed before by whoever gave it to us.
-      }
-    }
+    this.#letGo = Promise.all(this.options.listeners.map(closeListener));
     for (const wake of this.#pauses) wake();
   }
 
@@ -311,7 +308,7 @@ export class Hub {
     this.options.logger?.info?.(`Closed: ${info.reason}`);
     this.events.emit({ type: "close", info });
     this.events.close();
-    this.#resolveClosed(info);
+    this.#letGo.then(() => this.#resolveClosed(info));
   }
 
   // ── accepting ──
@@ -364,6 +361,14 @@ export class Hub {
       peer === undefined ? { type: "error", error } : { type: "error", error, peer },
     );
     return true;
+  }
+}
+
+async function closeListener(listener: TransportListener): Promise<void> {
+  try {
+    await listener.close();
+  } catch {
+    // Closed before by whoever gave it to us.
   }
 }
 

@@ -9,7 +9,7 @@
  */
 import type { Bytes, Side } from "../base/types.ts";
 import { type CloseCode, ProtocolError } from "../base/errors.ts";
-import type { OutBuffer } from "../base/out_buffer.ts";
+import { OutBuffer } from "../base/out_buffer.ts";
 import { FrameType, PREFACE_SIZE, VERSION } from "../wire/constants.ts";
 import * as wire from "../wire/handshake.ts";
 
@@ -64,13 +64,17 @@ export class Handshake {
     this.#output = undefined;
   }
 
-  /** Client: begins. */
+  /**
+   * Client: begins. Encoded at once, since what the application says of itself may not fit.
+   *
+   * @throws {TypeError | RangeError} where it does not
+   */
   hello(hello: wire.Hello): void {
-    this.#output = (out) => {
-      if (this.#prefaceOwed) wire.encodeClientPreface(out);
-      this.#prefaceOwed = false;
-      wire.encodeHello(out, hello);
-    };
+    const greeting = new OutBuffer();
+    if (this.#prefaceOwed) wire.encodeClientPreface(greeting);
+    wire.encodeHello(greeting, hello);
+    this.#prefaceOwed = false;
+    this.#output = (out) => out.bytes(greeting.toBytes());
   }
 
   /** Server: lets the client in. */

@@ -82,7 +82,7 @@ export class SessionMachine implements FrameHandler {
     return this.#phase === "open" ? this.#calls : undefined;
   }
 
-  /** Client: begins. */
+  /** Client: begins. @throws {TypeError | RangeError} where the HELLO cannot be encoded */
   hello(hello: Hello): void {
     this.#handshake.hello(hello);
   }
@@ -131,6 +131,7 @@ export class SessionMachine implements FrameHandler {
 
   /** Ends the session: what is in the outbox is not waited for, but the other end is told why. */
   close(code: CloseCode, reason: string, initiator: Initiator = "local"): void {
+    if (this.#phase === "closed") return;
     if (this.#phase === "open") this.#sayClose(code, reason);
     else this.#handshake.refuse(code, reason);
     this.#end(code, reason, initiator);

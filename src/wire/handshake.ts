@@ -59,7 +59,7 @@ export interface Hello {
   readonly agent: string;
   /** The name of its serializer; empty: not said. */
   readonly serializer: string;
-  /** 16 random bytes per client object; empty: not said. */
+  /** 12 random bytes per client object and a u32 that rises with each HELLO; empty: not said. */
   readonly instance: Bytes;
   /** What it wants of a server that has several services; empty: not said. */
   readonly path: string;
