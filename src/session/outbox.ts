@@ -42,7 +42,7 @@ export class Outbox implements Queued {
   }
 
   /** Adds a message; `false` when there is no room. One by itself always has room. `order` rises. */
-  push(topic: string, payload: Uint8Array, order: number): boolean {
+  push(topic: string, payload: Uint8Array, order = 0): boolean {
     const size = payload.length + OVERHEAD;
     if (this.#bytes > 0 && this.#bytes + size > this.#maxBytes) return false;
     this.#bytes += size;

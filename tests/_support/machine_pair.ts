@@ -12,6 +12,7 @@ import type { MachineEvents, MachineOptions, SessionEnd } from "../../src/sessio
 import { SessionMachine } from "../../src/session/machine.ts";
 import { Outbox } from "../../src/session/outbox.ts";
 import type { Hello, Welcome, WireLimits } from "../../src/wire/handshake.ts";
+import { RequestLane, type RunningCall } from "../../src/session/calls.ts";
 import { HELLO, LIMITS, WELCOME } from "./wire_client.ts";
 
 /** A message that arrived. */
@@ -25,7 +26,10 @@ export interface Arrived {
 export class MachineEnd implements MachineEvents {
   readonly machine: SessionMachine;
   readonly outbox = new Outbox(1 << 26);
+  readonly lane = new RequestLane();
   readonly side: Side;
+  /** Calls of the other end that came. */
+  readonly calls: RunningCall[] = [];
   /** What was told, in order, by name. */
   readonly log: string[] = [];
   readonly got: Arrived[] = [];
@@ -49,6 +53,7 @@ export class MachineEnd implements MachineEvents {
         frameTimeout: 30_000,
         writeTimeout: 15_000,
         outbox: this.outbox,
+        lane: this.lane,
         ...options,
       },
       this,
@@ -92,6 +97,15 @@ export class MachineEnd implements MachineEvents {
   /** The link ends here. */
   cut(error?: Error): void {
     this.machine.linkEnded(error, this.#input.length > 0);
+  }
+
+  onRequest(call: RunningCall): void {
+    this.calls.push(call);
+    this.log.push("request");
+  }
+
+  onCancel(): void {
+    this.log.push("cancel");
   }
 
   onHello(hello: Hello): void {

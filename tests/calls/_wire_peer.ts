@@ -12,7 +12,6 @@ import { SendCount } from "../../src/session/numbering.ts";
 import * as call from "../../src/wire/call.ts";
 import { closeCodeOf } from "../../src/wire/codes.ts";
 import { FrameType, PREFACE_SIZE } from "../../src/wire/constants.ts";
-import { encodeAck } from "../../src/wire/control.ts";
 import { FrameReader } from "../../src/wire/frame.ts";
 import * as handshake from "../../src/wire/handshake.ts";
 import { encodePiece } from "../../src/wire/message.ts";
@@ -121,7 +120,6 @@ export class WirePeer {
         serializer: "",
       });
     }
-    encodeAck(hello, 0, limits.recvBytes);
     const queue = new ByteQueue();
     const reader = new FrameReader(
       { onFrame: (...frame) => this.#frame(...frame) },
@@ -131,7 +129,7 @@ export class WirePeer {
     let preface = true;
     try {
       // A server speaks when it has been asked: after the client's first bytes.
-      if (side === "client") await this.#transport.write(hello.toBytes().subarray(0, -36));
+      if (side === "client") await this.#transport.write(hello.toBytes());
       for (;;) {
         const count = await this.#transport.read(queue.space(reader.wanted));
         if (count === null) return;
