@@ -53,6 +53,8 @@ export class PeerCore implements DriverEvents {
   #openCalls = 0;
   /** Calls that were open when it ended. */
   #cut: number | undefined;
+  /** Calls that the end of the newest session cut. */
+  #lost = 0;
 
   constructor(options: CoreOptions, owner: CoreOwner) {
     this.#options = options;
@@ -211,7 +213,7 @@ export class PeerCore implements DriverEvents {
     this.state = "closed";
     this.#end = info;
     const unsent = this.queue.outbox.clear();
-    const cut = this.#cut ?? this.openCalls;
+    const cut = this.#cut ?? this.openCalls + this.#lost;
     const drain: DrainInfo = { ...info, unsent, cut, finished: Math.max(0, this.#openCalls - cut) };
     if (how === "abort") {
       driver?.machine.linkEnded(info.error, false);
@@ -235,6 +237,7 @@ export class PeerCore implements DriverEvents {
   onOpen(_limits: WireLimits, welcome: Welcome | undefined): void {
     if (this.state === "closed") return;
     if (this.state !== "draining") this.state = "open";
+    this.#lost = 0;
     this.counters.links++;
     this.#owner.sessionOpened(welcome);
   }
@@ -301,6 +304,7 @@ export class PeerCore implements DriverEvents {
 
   onEnd(end: SessionEnd): void {
     const opened = this.#driver?.openedAt !== undefined;
+    this.#lost = end.openCalls;
     if (this.queue.outbox.dropBegun()) this.counters.dropped++;
     this.#pings.reject(this.#closedError("Cannot ping as the link ended", end));
     this.#drained?.resolve();

@@ -103,6 +103,11 @@ export class SessionDriver implements LinkSink {
   }
 
   nextOutput(): OutBuffer | undefined {
+    // A look at the clock costs as much as a frame.
+    if (!this.machine.hasOutput) {
+      this.machine.idle();
+      return undefined;
+    }
     this.machine.fill(this.#output, this.#clock.now());
     if (this.#output.length === 0) return undefined;
     this.#arm();
@@ -110,7 +115,7 @@ export class SessionDriver implements LinkSink {
   }
 
   wrote(bytes: number): void {
-    this.machine.wrote(this.#clock.now());
+    if (this.link.inFlight > 0) this.machine.wrote(this.#clock.now());
     this.#events.onWrote(bytes);
   }
 

@@ -7,6 +7,7 @@
  */
 import type { Bytes } from "../base/types.ts";
 import type { Message } from "../contract/types.ts";
+import { RESOLVED } from "../base/resolved.ts";
 import { Fifo } from "../base/fifo.ts";
 
 /** Takes credit back for what was consumed. */
@@ -111,7 +112,8 @@ export class Inbox {
       } catch (error) {
         this.#options.report(error);
       }
-      if (isPromiseLike(result)) {
+      // `send` gives this one while there is room: to echo a message costs no turn then.
+      if (result !== RESOLVED && isPromiseLike(result)) {
         const next = () => {
           creditor.consumed(cost);
           this.#run(onMessage);

@@ -11,11 +11,12 @@ import { Deadlines } from "../base/deadlines.ts";
 import { type RpcCode, RpcError } from "../base/errors.ts";
 import { problem, type RunningCall } from "../session/calls.ts";
 import type { CallMachine } from "../session/call_machine.ts";
+import { readBody } from "./bodies.ts";
 import type { AnyHandler, CallContext } from "./call_options.ts";
 import { ItemQueue } from "./item_queue.ts";
 import type { AnySerializer } from "./owner.ts";
 import type { AnyPeer } from "./peer.ts";
-import { pump } from "./pump.ts";
+import { leave, pump } from "./pump.ts";
 
 /** What the answering half of a peer needs of it. */
 export interface IncomingOptions {
@@ -43,7 +44,6 @@ const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
 /** The answering half of a peer. */
 export class IncomingCalls {
   readonly #options: IncomingOptions;
-  readonly #running = new Map<RunningCall, Context>();
   readonly #deadlines = new Deadlines<RunningCall>();
   #timer: Disposable | undefined;
   #timerAt = Infinity;
@@ -52,11 +52,6 @@ export class IncomingCalls {
 
   constructor(options: IncomingOptions) {
     this.#options = options;
-  }
-
-  /** Handlers that have not ended. */
-  get size(): number {
-    return this.#running.size;
   }
 
   /** A call came. */
@@ -79,28 +74,26 @@ export class IncomingCalls {
     }
     let input: unknown;
     try {
-      input = serializer.deserialize(call.payload);
+      input = readBody(serializer, call.payload);
     } catch {
       return refuse("INVALID_ARGUMENT", "The input cannot be read");
     }
     const context = new Context(call, calls, this.#options);
-    let result: unknown;
     try {
-      result = handler(input, context);
+      const result = handler(input, context);
+      if (isPromiseLike(result)) this.#wait(call, calls, context, result);
+      else this.#answer(call, calls, context, result);
     } catch (error) {
-      return this.#threw(call, calls, error);
+      this.#threw(call, calls, error, context);
     }
-    if (isPromiseLike(result)) this.#wait(call, calls, context, result);
-    else this.#answer(call, calls, context, result);
   }
 
   /** The caller has no use for an answer any more. */
   cancel(call: RunningCall, code: RpcCode): void {
     this.#deadlines.delete(call);
-    const context = this.#running.get(call);
-    if (context === undefined) return;
+    if (call.running === undefined) return;
     const lost = code === "UNAVAILABLE";
-    context.abort(
+    call.running.abort(
       new RpcError(code, lost ? "The session ended" : "The caller cancelled", {
         initiator: "remote",
       }),
@@ -154,7 +147,7 @@ export class IncomingCalls {
   ): void {
     const flow = calls.callee.stream(call);
     if (flow === undefined) {
-      // It is not to be begun: a generator that never ran needs no end.
+      leave(items);
       return this.#done(call, context);
     }
     this.#keep(call, context);
@@ -206,8 +199,8 @@ export class IncomingCalls {
   }
 
   #keep(call: RunningCall, context: Context): void {
-    if (this.#running.has(call)) return;
-    this.#running.set(call, context);
+    if (call.running !== undefined) return;
+    call.running = context;
     if (call.cancelled || call.deadlineAt === Infinity) return;
     this.#deadlines.add(call);
     this.#arm();
@@ -215,7 +208,7 @@ export class IncomingCalls {
 
   #done(call: RunningCall, context: Context | undefined): void {
     this.#deadlines.delete(call);
-    this.#running.delete(call);
+    call.running = undefined;
     context?.finished();
     this.#options.settled();
   }
@@ -235,7 +228,7 @@ export class IncomingCalls {
       const late = new RpcError("DEADLINE_EXCEEDED", "The caller's time is over", {
         initiator: "remote",
       });
-      this.#running.get(call)?.abort(late);
+      call.running?.abort(late);
     }
     this.#arm();
   }
@@ -321,7 +314,13 @@ class Context implements CallContext<AnyPeer, unknown> {
   #makeStream(): ItemQueue {
     const flow = this.#call.receiving;
     const queue = new ItemQueue({
-      decode: (payload) => this.#options.serializer.deserialize(payload),
+      decode: (payload) => {
+        try {
+          return this.#options.serializer.deserialize(payload);
+        } catch (cause) {
+          throw new RpcError("INVALID_ARGUMENT", "An item cannot be read", { cause });
+        }
+      },
       consumed: (cost) => {
         if (flow === undefined) return;
         this.#calls.consumed(flow, cost);

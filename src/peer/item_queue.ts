@@ -113,6 +113,8 @@ export class ItemQueue implements ItemSink, AsyncIterableIterator<unknown, undef
       waiter.resolve({ done: false, value: this.#options.decode(item.payload) });
     } catch (error) {
       waiter.reject(error);
+      // A loop that throws does not say that it leaves.
+      this.return();
     }
   }
 }

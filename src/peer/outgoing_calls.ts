@@ -45,6 +45,7 @@ export interface OutgoingOptions {
 /** Longer than this no call waits, in ms: what travels is a u32, and 24 days are for ever. */
 const LONGEST = 2 ** 31 - 1;
 const IDLE_TIMEOUT = 30_000;
+const PARENT_ENDED = "The call that this one was made for has ended";
 
 /** The calls of one peer. */
 export class OutgoingCalls implements CallHost {
@@ -74,7 +75,7 @@ export class OutgoingCalls implements CallHost {
       return Promise.reject(error);
     }
     const refusal = this.#refusal(init, options);
-    if (refusal !== undefined) return Promise.reject(refusal);
+    if (refusal !== undefined) return Promise.reject(refusal.reason);
     return new Promise((resolve, reject) => {
       this.#start(new UnaryCall(init, this, resolve, reject, options.stream), options);
     });
@@ -91,7 +92,7 @@ export class OutgoingCalls implements CallHost {
     const call = new StreamCall(init, this, idleTimeout, options.stream);
     const refusal = this.#refusal(init, options);
     if (refusal === undefined) this.#start(call, options);
-    else call.giveUp(refusal);
+    else call.giveUp(refusal.reason);
     return call;
   }
 
@@ -162,14 +163,12 @@ export class OutgoingCalls implements CallHost {
     checkName("method", method);
     // Throws where a name or a value may not travel.
     metadataSize(options.metadata);
-    options.signal?.throwIfAborted();
-    options.parent?.signal.throwIfAborted();
-    if (Number.isNaN(timeout)) {
+    const { deadline = Infinity, parent } = options;
+    if (Number.isNaN(timeout) || Number.isNaN(deadline)) {
       throw new RangeError(
-        `Cannot call '${method}' as 'timeout' must be a number of ms: current value is NaN`,
+        `Cannot call '${method}' as 'timeout' and 'deadline' must be numbers of ms: current values are ${timeout} and ${deadline}`,
       );
     }
-    const { deadline = Infinity, parent } = options;
     const limit = timeout === Infinity ? Infinity : this.now() + Math.min(timeout, LONGEST);
     return {
       method,
@@ -181,38 +180,34 @@ export class OutgoingCalls implements CallHost {
     };
   }
 
-  #refusal({ deadline, payload, method }: CallInit, { parent }: CallOptions): RpcError | undefined {
+  /** Why the call is not even begun. */
+  #refusal(
+    { deadline, payload, method }: CallInit,
+    { signal, parent }: CallOptions,
+  ): { readonly reason: unknown } | undefined {
+    const refused = (code: RpcCode, why: string) => ({ reason: rpcError(code, why, "no") });
     const { refusal, maxWaiting, maxWaitingBytes, machine } = this.#options;
+    if (signal?.aborted) return { reason: signal.reason };
+    if (parent?.signal.aborted) return refused("CANCELLED", PARENT_ENDED);
     const closed = refusal();
-    if (closed !== undefined) return rpcError("UNAVAILABLE", closed, "no");
+    if (closed !== undefined) return refused("UNAVAILABLE", closed);
     if (deadline <= this.now()) {
-      return rpcError(
-        "DEADLINE_EXCEEDED",
-        `Cannot call '${method}' as its time is over already`,
-        "no",
-      );
+      return refused("DEADLINE_EXCEEDED", `Cannot call '${method}' as its time is over already`);
     }
     const { lane } = this;
-    const calls = machine();
     // A call on behalf of another must not wait for a place: two ends that wait for each other would.
-    const crowded = parent !== undefined && calls !== undefined && !calls.caller.free;
+    const crowded = parent !== undefined && machine()?.caller.hasRoom(lane.size) === false;
     const full = lane.size >= maxWaiting ||
       (lane.bytes > 0 && lane.bytes + payload.length > maxWaitingBytes);
     if (!crowded && !full) return undefined;
-    return rpcError(
-      "RESOURCE_EXHAUSTED",
-      `Cannot call '${method}' as too many calls wait already`,
-      "no",
-    );
+    return refused("RESOURCE_EXHAUSTED", `Cannot call '${method}' as too many calls wait already`);
   }
 
   #start(call: UnaryCall | StreamCall, { signal, parent }: CallOptions): void {
     if (signal !== undefined) call.endWith(signal, () => signal.reason);
     if (parent !== undefined) {
       const { signal } = parent;
-      const ended = (executed: Executed) =>
-        rpcError("CANCELLED", "The call that this one was made for has ended", executed);
-      call.endWith(signal, ended);
+      call.endWith(signal, (executed) => rpcError("CANCELLED", PARENT_ENDED, executed));
     }
     this.#options.counted();
     this.#deadlines.add(call);

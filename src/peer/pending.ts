@@ -7,6 +7,7 @@ import type { CallMachine } from "../session/call_machine.ts";
 import { type CallInit, PendingCall } from "../session/calls.ts";
 import type { ReceiveFlow, SendFlow } from "../session/flows.ts";
 import type { ErrorHead } from "../wire/call.ts";
+import { readBody } from "./bodies.ts";
 import type { CallStream } from "./call_options.ts";
 import { ItemQueue } from "./item_queue.ts";
 import type { AnySerializer } from "./owner.ts";
@@ -93,11 +94,16 @@ abstract class CallerCall extends PendingCall {
       this.host.wake();
     };
     const { serializer } = this.host;
-    pump(source, flow, (item) => serializer.serialize(item), pushed).catch((cause) => {
+    const failed = (cause: unknown) => {
+      if (this.#over) return;
       const executed = this.host.abandon(this, "CANCELLED");
       const message = `What was sent along with '${this.method}' failed`;
       this.giveUp(new RpcError("CANCELLED", message, { initiator: "local", executed, cause }));
-    });
+    };
+    // Not now: this is told in the middle of a write, where the application's source must not run.
+    queueMicrotask(() =>
+      pump(source, flow, (item) => serializer.serialize(item), pushed).catch(failed)
+    );
   }
 
   /** Marks the call as settled; `false` when it was before. */
@@ -142,9 +148,9 @@ export class UnaryCall extends CallerCall {
   responded(payload: Bytes): void {
     if (!this.finished()) return;
     try {
-      this.#resolve(this.host.serializer.deserialize(payload));
+      this.#resolve(readBody(this.host.serializer, payload));
     } catch (cause) {
-      this.#reject(unreadable(this.method, cause));
+      this.#reject(unreadable("The answer", this.method, cause));
     }
   }
 
@@ -170,7 +176,13 @@ export class StreamCall extends CallerCall implements CallStream<unknown> {
     this.#idleTimeout = idleTimeout;
     this.deadlineAt = Math.min(this.deadline, host.now() + idleTimeout);
     this.#queue = new ItemQueue({
-      decode: (payload) => host.serializer.deserialize(payload),
+      decode: (payload) => {
+        try {
+          return host.serializer.deserialize(payload);
+        } catch (cause) {
+          throw unreadable("An item", this.method, cause);
+        }
+      },
       consumed: (cost) => this.#consumed(cost),
       waiting: (waits) => this.#waiting(waits),
       left: () => this.cancelWith(undefined),
@@ -229,8 +241,8 @@ export class StreamCall extends CallerCall implements CallStream<unknown> {
   }
 }
 
-function unreadable(method: string, cause: unknown): RpcError {
-  return new RpcError("INTERNAL", `The answer of '${method}' cannot be read`, {
+function unreadable(what: string, method: string, cause: unknown): RpcError {
+  return new RpcError("INTERNAL", `${what} of '${method}' cannot be read`, {
     initiator: "remote",
     cause,
   });

@@ -6,6 +6,7 @@
  */
 import type { Clock, Queued } from "../base/types.ts";
 import { LimitError, type VnetError } from "../base/errors.ts";
+import { RESOLVED } from "../base/resolved.ts";
 import { startWait } from "../base/wait.ts";
 import { Outbox } from "../session/outbox.ts";
 import { checkName } from "./names.ts";
@@ -31,8 +32,6 @@ export interface SendQueueOptions {
   readonly wake: () => void;
 }
 
-const DONE: Promise<void> = Promise.resolve();
-
 /** The messages that one peer sends. */
 export class SendQueue {
   /** What waits. */
@@ -52,7 +51,7 @@ export class SendQueue {
 
   /** Resolves when there is room again. */
   get ready(): Promise<void> {
-    return this.#ready?.promise ?? DONE;
+    return this.#ready?.promise ?? RESOLVED;
   }
 
   send(body: unknown, options?: SendOptions): Promise<void> {
@@ -72,7 +71,7 @@ export class SendQueue {
     if (signal?.aborted) return handled(Promise.reject(signal.reason));
     const refusal = this.#accept(payload, options.topic ?? "");
     if (refusal !== undefined) return handled(Promise.reject(refusal));
-    if (this.#ready === undefined) return DONE;
+    if (this.#ready === undefined) return RESOLVED;
     if (signal === undefined && options.timeout === undefined) return handled(this.#ready.promise);
     const wait = startWait<void>(this.#options.clock, options, "wait for room in the queue");
     this.#ready.promise.then(wait.resolve, wait.reject);

@@ -11,6 +11,7 @@ import { abortWith } from "../peer/abort_with.ts";
 import { checkTopic } from "../peer/send_queue.ts";
 import type { AnySerializer, SendOptions } from "../peer/owner.ts";
 import type { Handler } from "../peer/call_options.ts";
+import { HandlerTable } from "../peer/calls.ts";
 import { resolveSession } from "../peer/options.ts";
 import { type AnyPeer, type Peer, PeerFace } from "../peer/peer.ts";
 import { taken } from "../peer/trust.ts";
@@ -223,6 +224,8 @@ export async function startServer<C extends AnyContract, D>(
   const serializer: AnySerializer = options.serializer ?? raw();
   const settings = resolveSession(options);
   const limits = resolveServerLimits(options.limits);
+  // Throws before anything is bound.
+  new HandlerTable().addAll(taken(options.methods));
   const hub: Hub = new Hub({
     listeners: await bindAll(isList(address) ? address : [address], options, runtime),
     settings,

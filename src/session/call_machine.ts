@@ -4,7 +4,9 @@
  * Owns what a frame's id says: whose call it is. The two halves are `Caller` and `Callee`; what waits
  * to be written is in `CallOutput`.
  *
- * An answer to no live call is dropped; a flood of them ends the link.
+ * What is for no live call is dropped; a flood of it ends the link. What a caller may have sent before it
+ * knew that its call was over does not count: a thousand calls may be cancelled at once while their
+ * answers are on their way, and many small items be sent to a handler that wants no more.
  */
 import { ProtocolError } from "../base/errors.ts";
 import type { Bytes } from "../base/types.ts";
@@ -52,6 +54,11 @@ export class CallMachine {
     return this.output.waiting || this.caller.ready;
   }
 
+  /** Calls whose callers wait, and calls whose answers were not written. */
+  get open(): number {
+    return this.caller.waiting + this.callee.size;
+  }
+
   /** Items were added to a flow, or its end. */
   pushed(flow: SendFlow): void {
     if (flow.begun && !flow.over) this.output.rotate(flow);
@@ -95,7 +102,7 @@ export class CallMachine {
         return this.caller.error(call, aux, flags, buffer, start, end);
       }
       case FrameType.CANCEL:
-        if (!this.callee.cancel(id, wire.decodeCancel(aux, start, end))) this.#stray(now);
+        if (!this.callee.cancel(id, wire.decodeCancel(aux, start, end))) this.#late(id, now);
         return;
       case FrameType.CHUNK:
         return this.#chunk(flags, id, buffer, start, end, now);
@@ -111,7 +118,7 @@ export class CallMachine {
       else this.caller.chunk(call, flags, buffer, start, end);
     } else {
       const call = this.callee.get(id);
-      if (call === undefined) this.#stray(now);
+      if (call === undefined) this.#late(id, now);
       else this.callee.chunk(call, flags, buffer, start, end);
     }
   }
@@ -119,9 +126,14 @@ export class CallMachine {
   #credit(id: number, limit: number, now: number): void {
     const ours = id % 2 === this.#ownParity;
     const call = ours ? this.caller.get(id) : this.callee.get(id);
-    if (call === undefined) return this.#stray(now);
+    if (call === undefined) return ours ? this.#stray(now) : this.#late(id, now);
     const flow = call.sending;
     if (flow !== undefined && flow.grant(limit)) this.pushed(flow);
+  }
+
+  /** Came for a call of the other end that is not live. */
+  #late(id: number, now: number): void {
+    if (!this.callee.endedLately(id)) this.#stray(now);
   }
 
   #stray(now: number): void {

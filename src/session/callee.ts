@@ -6,6 +6,7 @@
  *    knows the number.
  */
 import { ProtocolError, type RpcCode } from "../base/errors.ts";
+import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
 import * as wire from "../wire/call.ts";
 import { Flag, FrameType } from "../wire/constants.ts";
@@ -13,8 +14,8 @@ import type { WireLimits } from "../wire/handshake.ts";
 import type { CallOutput } from "./call_output.ts";
 import { type CallEvents, demandPlain, problem, RunningCall } from "./calls.ts";
 import { ReceiveFlow, Rest, SendFlow } from "./flows.ts";
-import { IdTable } from "./id_table.ts";
-import { Reassembly } from "./reassembly.ts";
+import { IdTable, placeMask } from "./id_table.ts";
+import { demandSize, Reassembly } from "./reassembly.ts";
 
 const NOTHING: Bytes = new Uint8Array(0);
 
@@ -22,8 +23,10 @@ const NOTHING: Bytes = new Uint8Array(0);
 interface Gathering {
   readonly request: wire.Request;
   readonly upload: boolean;
-  readonly reassembly: Reassembly;
-  cancelled: boolean;
+  /** `undefined` once it will not be run: what still comes is not kept. */
+  reassembly: Reassembly | undefined;
+  /** Why it will not be run. */
+  refusal: wire.ErrorHead | undefined;
 }
 
 /** The answering half of a session. */
@@ -34,7 +37,13 @@ export class Callee {
   readonly #output: CallOutput;
   readonly #calls: IdTable<RunningCall>;
   readonly #gathering = new Map<number, Gathering>();
+  /** Ids of the calls that ended last, by their low bits. */
+  readonly #ended: number[] = [];
+  readonly #endedMask: number;
+  /** Streams that come, and streams that go. */
+  #uploads = 0;
   #streams = 0;
+  /** Bytes of inputs, those included that are still to come. */
   #heldBytes = 0;
 
   /** `local`: what we accept. `remote`: what the other end does. */
@@ -44,6 +53,7 @@ export class Callee {
     this.#events = events;
     this.#output = output;
     this.#calls = new IdTable(local.maxCalls);
+    this.#endedMask = placeMask(local.maxCalls);
   }
 
   /** Calls whose final frame was not written. */
@@ -54,6 +64,11 @@ export class Callee {
   /** The call with this id. */
   get(id: number): RunningCall | undefined {
     return this.#calls.get(id);
+  }
+
+  /** Whether the call with this id ended so lately that its caller may have sent more before it knew. */
+  endedLately(id: number): boolean {
+    return this.#ended[(id >>> 1) & this.#endedMask] === id;
   }
 
   /** Answers a call. */
@@ -79,14 +94,25 @@ export class Callee {
     });
   }
 
-  /** Answers a call with an error. A detail that is too long is left out. */
+  /**
+   * Answers a call with an error, behind the items that were given before unless nobody waits for
+   * them any more. A detail that is too long is left out.
+   */
   fail(call: RunningCall, error: wire.ErrorHead, detail: Uint8Array): void {
-    if (!this.#settle(call)) return;
-    call.sending?.stop();
     const { count, maxPiece } = this.#output;
     const told = detail.length + error.message.length * 3 <= maxPiece ? detail : NOTHING;
+    const write = (out: OutBuffer) => wire.encodeError(out, call.id, count.next(), error, told);
+    const { sending } = call;
+    if (sending !== undefined && !sending.over && !call.cancelled) {
+      if (sending.ended) return;
+      sending.end(write);
+      if (sending.begun) this.#output.rotate(sending);
+      return;
+    }
+    if (!this.#settle(call)) return;
+    sending?.stop();
     this.#output.push((out) => {
-      wire.encodeError(out, call.id, count.next(), error, told);
+      write(out);
       this.#finish(call);
     });
   }
@@ -94,13 +120,12 @@ export class Callee {
   /** Answers a call item by item; `undefined` when that cannot be, and the call has been failed. */
   stream(call: RunningCall): SendFlow | undefined {
     if (call.answered || this.#calls.get(call.id) !== call) return undefined;
-    const { maxStreams, streamBytes } = this.#remote;
-    if (this.#streams >= Math.min(maxStreams, this.#local.maxStreams)) {
+    if (this.#streams >= Math.min(this.#remote.maxStreams, this.#local.maxStreams)) {
       this.fail(call, problem("RESOURCE_EXHAUSTED", "There are too many streams already"), NOTHING);
       return undefined;
     }
     this.#streams++;
-    const flow = new SendFlow(call.id, streamBytes, () => {
+    const flow = new SendFlow(call.id, this.#remote, () => {
       call.answered = true;
       this.#finish(call);
     });
@@ -128,10 +153,11 @@ export class Callee {
     const begun = this.#gathering.get(id);
     if (begun !== undefined) {
       demandPlain(flags);
-      const whole = begun.reassembly.add(buffer.subarray(start, end), more, 0);
-      if (whole === undefined) return;
+      const whole = begun.reassembly?.add(buffer.subarray(start, end), more, 0);
+      if (more) return;
       this.#gathering.delete(id);
-      return this.#begin(id, begun.request, begun.upload, whole, now, begun.cancelled);
+      if (whole !== undefined) this.#heldBytes -= whole.length;
+      return this.#begin(id, begun.request, begun.upload, whole ?? NOTHING, now, begun.refusal);
     }
     const { maxCalls, maxMetadata, maxMessage } = this.#local;
     if (this.#calls.get(id) !== undefined) {
@@ -146,25 +172,35 @@ export class Callee {
     const request = wire.decodeRequest(flags, buffer, start, end, maxMetadata);
     const upload = (flags & Flag.END) === 0;
     const piece = buffer.subarray(request.start, request.end);
-    if (!more) return this.#begin(id, request, upload, piece, now, false);
-    const reassembly = new Reassembly("", request.total, maxMessage);
-    reassembly.add(piece, more, 0);
-    this.#gathering.set(id, { request, upload, reassembly, cancelled: false });
+    demandSize(more ? request.total : piece.length, maxMessage);
+    if (!more) return this.#begin(id, request, upload, piece, now, undefined);
+    const begin: Gathering = { request, upload, reassembly: undefined, refusal: undefined };
+    this.#gathering.set(id, begin);
+    if (this.#heldBytes + request.total > 2 * maxMessage) {
+      begin.refusal = tooMuch();
+      return;
+    }
+    this.#heldBytes += request.total;
+    begin.reassembly = new Reassembly("", request.total, maxMessage);
+    begin.reassembly.add(piece, more, 0);
   }
 
   /** A CANCEL came; `false` when it is for no call that there is. */
   cancel(id: number, code: RpcCode): boolean {
     const call = this.#calls.get(id);
     if (call !== undefined) {
-      if (!call.cancelled) {
-        call.cancelled = true;
-        this.#events.onCancel(call, code);
-      }
+      if (call.cancelled) return true;
+      call.cancelled = true;
+      this.#events.onCancel(call, code);
+      // Its handler has given all items and is gone: nothing else ends what gets no credit any more.
+      if (call.sending?.ended) this.fail(call, cancelled(false), NOTHING);
       return true;
     }
     const begun = this.#gathering.get(id);
     if (begun === undefined) return false;
-    begun.cancelled = true;
+    if (begun.reassembly !== undefined) this.#heldBytes -= begun.request.total;
+    begun.reassembly = undefined;
+    begun.refusal = cancelled(true);
     return true;
   }
 
@@ -194,7 +230,7 @@ export class Callee {
     upload: boolean,
     payload: Bytes,
     now: number,
-    cancelled: boolean,
+    refusal: wire.ErrorHead | undefined,
   ): void {
     const { streamBytes, maxMessage, maxStreams } = this.#local;
     const { method, metadata, deadline } = request;
@@ -203,31 +239,38 @@ export class Callee {
     const call = new RunningCall(id, method, payload, metadata, flow, deadlineAt);
     this.#calls.add(call);
     this.#heldBytes += payload.length;
-    if (upload) this.#streams++;
-    if (cancelled) {
-      return this.fail(call, problem("CANCELLED", "The caller cancelled", true), NOTHING);
-    }
-    if (this.#heldBytes > 2 * maxMessage || (upload && this.#streams > maxStreams)) {
-      flow?.discard();
-      const words = "The calls that run hold too much already";
-      return this.fail(call, problem("RESOURCE_EXHAUSTED", words, true), NOTHING);
-    }
-    this.#events.onRequest(call);
+    if (upload) this.#uploads++;
+    const full = this.#heldBytes > 2 * maxMessage || (upload && this.#uploads > maxStreams);
+    const refused = refusal ?? (full ? tooMuch() : undefined);
+    if (refused === undefined) return this.#events.onRequest(call);
+    flow?.discard();
+    this.fail(call, refused, NOTHING);
   }
 
   /** Whether an answer may be given: once, and only while its call is live. */
   #settle(call: RunningCall): boolean {
     if (call.answered || this.#calls.get(call.id) !== call) return false;
     call.answered = true;
+    call.receiving?.stop();
     return true;
   }
 
   #finish(call: RunningCall): void {
     if (!this.#calls.delete(call)) return;
+    this.#ended[(call.id >>> 1) & this.#endedMask] = call.id;
     this.#heldBytes -= call.payload.length;
     if (call.sending !== undefined) this.#streams--;
     if (call.receiving === undefined) return;
-    this.#streams--;
+    this.#uploads--;
+    call.receiving.stop();
     this.#output.ungrant(call.receiving);
   }
+}
+
+function cancelled(notExecuted: boolean): wire.ErrorHead {
+  return problem("CANCELLED", "The caller cancelled", notExecuted);
+}
+
+function tooMuch(): wire.ErrorHead {
+  return problem("RESOURCE_EXHAUSTED", "The calls that run hold too much already", true);
 }

@@ -11,11 +11,12 @@ import type { Bytes, Side } from "../base/types.ts";
 import * as wire from "../wire/call.ts";
 import { Flag, FrameType } from "../wire/constants.ts";
 import type { WireLimits } from "../wire/handshake.ts";
+import { metadataSize } from "../wire/metadata.ts";
 import type { CallOutput } from "./call_output.ts";
 import { demandPlain, type PendingCall, problem, type RequestLane } from "./calls.ts";
 import { ReceiveFlow, Rest, SendFlow } from "./flows.ts";
 import { IdTable } from "./id_table.ts";
-import { Reassembly } from "./reassembly.ts";
+import { demandSize, Reassembly } from "./reassembly.ts";
 
 const MAX_ID = 2 ** 31 - 1;
 const MAX_REMAINING = 2 ** 31 - 1;
@@ -63,14 +64,19 @@ export class Caller {
     return this.#calls.size;
   }
 
-  /** Whether there is a place for another call. */
-  get free(): boolean {
-    return this.#calls.size < this.#options.remote.maxCalls;
+  /** Calls that were written and whose callers still wait. */
+  get waiting(): number {
+    return this.#calls.values().filter(({ state }) => state === "written").length;
+  }
+
+  /** Whether there is a place for another call behind so many that wait. */
+  hasRoom(waiting = 0): boolean {
+    return this.#calls.size + waiting < this.#options.remote.maxCalls;
   }
 
   /** Whether the next call of the lane may be written. */
   get ready(): boolean {
-    return this.#options.lane.size > 0 && this.free;
+    return this.#options.lane.size > 0 && this.hasRoom();
   }
 
   /** The call with this id. */
@@ -85,6 +91,7 @@ export class Caller {
     call.sending?.stop();
     if (call.receiving !== undefined) {
       call.receiving.discard();
+      call.receiving.stop();
       this.#output.ungrant(call.receiving);
     }
     const { id } = call;
@@ -118,17 +125,21 @@ export class Caller {
       if (whole !== undefined) this.#responded(call, whole);
       return;
     }
+    if (call.receiving !== undefined) {
+      throw new ProtocolError("PROTOCOL", "Cannot take RESPONSE as its call streams already");
+    }
     const { local } = this.#options;
     const response = wire.decodeResponse(flags, buffer, start, end, local.maxMetadata);
     const piece = buffer.subarray(response.start, response.end);
     if (more) return this.#gather(call, response.total, piece, undefined);
+    demandSize(piece.length, local.maxMessage);
     if ((flags & Flag.END) !== 0) return this.#responded(call, piece);
-    if (call.receiving !== undefined) {
-      throw new ProtocolError("PROTOCOL", "Cannot take RESPONSE as its call streams already");
-    }
     call.receiving = new ReceiveFlow(call.id, local.streamBytes, local.maxMessage);
     if (call.state === "written") call.streaming(call.receiving);
-    else call.receiving.discard();
+    else {
+      call.receiving.discard();
+      call.receiving.stop();
+    }
   }
 
   /** An ERROR came. */
@@ -187,7 +198,7 @@ export class Caller {
     const remaining = call.deadline === Infinity
       ? 0
       : Math.max(1, Math.min(MAX_REMAINING, Math.ceil(call.deadline - now)));
-    const begin = upload ? this.#upload(call, remote.streamBytes) : () => {};
+    const begin = upload ? this.#upload(call, remote) : () => {};
     if (payload.length <= maxPiece) {
       wire.encodeRequest(out, id, count.next(), remaining, method, !upload, payload, metadata);
       return begin();
@@ -198,9 +209,9 @@ export class Caller {
     this.#output.rotate(new Rest(FrameType.REQUEST, id, payload, piece.length, begin));
   }
 
-  #upload(call: PendingCall, window: number): () => void {
+  #upload(call: PendingCall, remote: WireLimits): () => void {
     this.#streams++;
-    const flow = new SendFlow(call.id, window, () => {});
+    const flow = new SendFlow(call.id, remote, () => {});
     call.sending = flow;
     return () => {
       flow.begun = true;
@@ -208,8 +219,17 @@ export class Caller {
     };
   }
 
-  #refusal({ payload, upload }: PendingCall): wire.ErrorHead | undefined {
-    const { maxMessage, maxStreams } = this.#options.remote;
+  #refusal({ payload, metadata, upload }: PendingCall): wire.ErrorHead | undefined {
+    const { local, remote } = this.#options;
+    const { maxMessage } = remote;
+    const maxStreams = Math.min(remote.maxStreams, local.maxStreams);
+    const block = metadataSize(metadata);
+    // The machine has left room for so much in a frame.
+    const maxBlock = Math.min(remote.maxMetadata, remote.maxFrame / 2);
+    if (block > maxBlock) {
+      const words = `The metadata must be at most ${maxBlock} bytes: current value is ${block}`;
+      return problem("RESOURCE_EXHAUSTED", words, true);
+    }
     if (payload.length > maxMessage) {
       const words =
         `The input must be at most ${maxMessage} bytes: current value is ${payload.length}`;
@@ -256,7 +276,10 @@ export class Caller {
     call.state = "settled";
     this.#calls.delete(call);
     if (this.#gathering.size > 0) this.#gathering.delete(call.id);
-    if (call.receiving !== undefined) this.#output.ungrant(call.receiving);
+    if (call.receiving !== undefined) {
+      call.receiving.stop();
+      this.#output.ungrant(call.receiving);
+    }
     if (call.sending === undefined) return;
     call.sending.stop();
     this.#streams--;

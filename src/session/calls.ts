@@ -68,9 +68,17 @@ export interface CallInit {
   readonly deadline: number;
 }
 
+/** A handler that runs, as its call knows it. */
+export interface Running {
+  /** Its answer is of no use any more. */
+  abort(reason: unknown): void;
+}
+
 /** A call that the other end makes. */
 export class RunningCall implements Timed {
   place = -1;
+  /** Its handler, until that has ended. It is here since a Map of them makes garbage live longer. */
+  running: Running | undefined;
   /** Once its answer is given; the call itself is over when that is written. */
   answered = false;
   cancelled = false;
@@ -111,6 +119,9 @@ export interface CallEvents {
 /** What a waiting call counts beyond its payload, in bytes. */
 const OVERHEAD = 64;
 
+/** So many calls that were given up may keep their places in the lane. */
+const MAX_GONE = 64;
+
 /** Calls that wait to be written. It outlives links: what was never written goes out on the next. */
 export class RequestLane {
   readonly #calls = new Fifo<PendingCall>();
@@ -125,6 +136,11 @@ export class RequestLane {
   /** Calls that wait. */
   get size(): number {
     return this.#live;
+  }
+
+  /** Places in the lane, those of calls included that were given up. */
+  get places(): number {
+    return this.#calls.size;
   }
 
   /** Adds a call. */
@@ -150,11 +166,14 @@ export class RequestLane {
     if (call !== undefined) this.#forget(call);
   }
 
-  /** A waiting call was given up. Its place in the lane goes with the next `peek`. */
+  /** A waiting call was given up. Its place in the lane goes later: taking it out now would cost more. */
   giveUp(call: PendingCall): void {
     if (call.state !== "waiting") return;
     call.state = "settled";
     this.#forget(call);
+    // Behind one that waits for long, as all do without a link, the others must not pile up.
+    if (this.#calls.size <= 2 * this.#live + MAX_GONE) return;
+    for (const kept of this.#calls.clear()) if (kept.state === "waiting") this.#calls.push(kept);
   }
 
   #forget(call: PendingCall): void {

@@ -32,6 +32,8 @@ export interface SessionEnd extends CloseInfo {
   readonly retryAfter: number;
   /** The other end does not speak vnet at all. */
   readonly wrongProtocol: boolean;
+  /** Calls that it cut, of both ends. */
+  readonly openCalls: number;
 }
 
 /** What a machine tells. Called synchronously, from inside the call that caused it. */

@@ -10,14 +10,15 @@ import { Fifo } from "../base/fifo.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
 import { decodeChunk, encodeChunk } from "../wire/call.ts";
 import { Flag, FrameType } from "../wire/constants.ts";
+import type { WireLimits } from "../wire/handshake.ts";
 import { encodePiece } from "../wire/message.ts";
 import { ReceiveCredit, SendCredit } from "./credit.ts";
 import type { SendCount } from "./numbering.ts";
-import { MIN_PIECE, Reassembly } from "./reassembly.ts";
+import { demandSize, MIN_PIECE, Reassembly } from "./reassembly.ts";
 
 /** What a piece costs beyond its bytes. */
 const OVERHEAD = 16;
-/** Below so many bytes a stream asks its source for more. */
+/** Below so many bytes, overhead included, a stream asks its source for more. */
 const LOW_WATER = 32_768;
 const NOTHING: Bytes = new Uint8Array(0);
 
@@ -73,13 +74,23 @@ export class SendFlow implements Bulk {
   #bytes = 0;
   #offset = 0;
   #ended = false;
+  #last: ((out: OutBuffer) => void) | undefined;
   #over = false;
   #room: (() => void) | undefined;
+  #onStop: (() => void) | undefined;
 
-  /** `window`: what the other end grants at first. `finished`: the end was written. */
-  constructor(id: number, window: number, finished: () => void) {
+  /** The longest item that the other end takes, in bytes. */
+  readonly maxItem: number;
+
+  /** `remote`: what the other end accepts. `finished`: the end was written. */
+  constructor(
+    id: number,
+    remote: Pick<WireLimits, "streamBytes" | "maxMessage">,
+    finished: () => void,
+  ) {
     this.#id = id;
-    this.#credit = new SendCredit(window);
+    this.maxItem = remote.maxMessage;
+    this.#credit = new SendCredit(remote.streamBytes);
     this.#finished = finished;
   }
 
@@ -88,10 +99,15 @@ export class SendFlow implements Bulk {
     return this.#over;
   }
 
+  /** Whether no more items will be added. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Adds an item; `false` when it is time to wait for `onRoom`. */
   push(item: Uint8Array): boolean {
     this.#items.push(item);
-    this.#bytes += item.length;
+    this.#bytes += item.length + OVERHEAD;
     return this.#bytes < LOW_WATER;
   }
 
@@ -101,17 +117,25 @@ export class SendFlow implements Bulk {
     this.#room = room;
   }
 
-  /** No more items will come. */
-  end(): void {
+  /** Is called once, when the items are of no use any more. */
+  onStop(stopped: () => void): void {
+    this.#onStop = stopped;
+  }
+
+  /** No more items will come. `last` writes what goes in the place of an end, behind the items. */
+  end(last?: (out: OutBuffer) => void): void {
     this.#ended = true;
+    this.#last = last;
   }
 
   /** Forgets what waits: it is of no use any more. */
   stop(): void {
+    if (this.#over) return;
     this.#over = true;
     this.#items.clear();
     this.#bytes = 0;
     this.#tellRoom();
+    this.#onStop?.();
   }
 
   /** Takes a grant; tells whether it brought anything. */
@@ -124,9 +148,13 @@ export class SendFlow implements Bulk {
     const item = this.#items.peek();
     if (item === undefined) {
       if (!this.#ended) return "blocked";
-      if (this.#credit.available < OVERHEAD) return "blocked";
-      this.#credit.spend(OVERHEAD);
-      encodeChunk(out, this.#id, count.next(), true, NOTHING);
+      if (this.#last === undefined) {
+        if (this.#credit.available < OVERHEAD) return "blocked";
+        this.#credit.spend(OVERHEAD);
+        encodeChunk(out, this.#id, count.next(), true, NOTHING);
+      } else {
+        this.#last(out);
+      }
       this.#over = true;
       this.#finished();
       return "done";
@@ -143,7 +171,7 @@ export class SendFlow implements Bulk {
     this.#offset += size;
     if (more) return "more";
     this.#items.shift();
-    this.#bytes -= item.length;
+    this.#bytes -= item.length + OVERHEAD;
     this.#offset = 0;
     if (this.#bytes < LOW_WATER) this.#tellRoom();
     return "more";
@@ -175,6 +203,7 @@ export class ReceiveFlow {
   readonly #early: (() => void)[] = [];
   #reassembly: Reassembly | undefined;
   #ended = false;
+  #over = false;
 
   constructor(id: number, window: number, maxMessage: number) {
     this.id = id;
@@ -189,7 +218,7 @@ export class ReceiveFlow {
 
   /** Whether a grant should be told. */
   get grantDue(): boolean {
-    return !this.#ended && this.#credit.due;
+    return !this.#over && !this.#ended && this.#credit.due;
   }
 
   /** The grant to tell, which then counts as told. */
@@ -206,6 +235,11 @@ export class ReceiveFlow {
   /** What still comes is of no use. */
   discard(): void {
     this.to({ item: () => {}, ended: () => {} });
+  }
+
+  /** Its call is over for this end: from now on nothing is granted, whatever is still consumed. */
+  stop(): void {
+    this.#over = true;
   }
 
   /** The application is through with items that cost so much. */
@@ -233,7 +267,10 @@ export class ReceiveFlow {
     const cost = this.#charge(chunk.end - chunk.start);
     const last = (flags & Flag.END) !== 0;
     const piece = buffer.subarray(chunk.start, chunk.end);
-    if (!more) return this.#deliver(piece, cost, last);
+    if (!more) {
+      demandSize(piece.length, this.#maxMessage);
+      return this.#deliver(piece, cost, last);
+    }
     this.#reassembly = new Reassembly(last ? "END" : "", chunk.total, this.#maxMessage);
     this.#reassembly.add(piece, more, cost);
   }

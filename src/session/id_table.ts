@@ -12,7 +12,7 @@ export class IdTable<T extends { readonly id: number }> {
 
   /** `capacity`: about how many there are at once. */
   constructor(capacity: number) {
-    this.#mask = 2 ** Math.ceil(Math.log2(Math.max(16, Math.min(capacity, 65_536)))) - 1;
+    this.#mask = placeMask(capacity);
   }
 
   /** How many there are. */
@@ -49,4 +49,9 @@ export class IdTable<T extends { readonly id: number }> {
   values(): T[] {
     return [...this.#places.filter((item) => item !== undefined), ...this.#others.values()];
   }
+}
+
+/** The bits of `id >>> 1` that say where about so many ids go; each end gives every second id. */
+export function placeMask(capacity: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(16, Math.min(capacity, 65_536)))) - 1;
 }

@@ -154,6 +154,11 @@ export class SessionMachine implements FrameHandler {
     if (this.#writeAt !== Infinity) this.#writeAt = now + this.#options.writeTimeout;
   }
 
+  /** All that `fill` gave has been written, and there is no more. */
+  idle(): void {
+    this.#writeAt = Infinity;
+  }
+
   /** Writes what should go out now. Call it only when `out` is handed over at once. */
   fill(out: OutBuffer, now: number): void {
     this.#now = now;
@@ -378,6 +383,7 @@ export class SessionMachine implements FrameHandler {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
     this.#reader.stop();
+    const openCalls = this.#calls?.open ?? 0;
     this.#calls?.end();
     this.#events.onEnd({
       code,
@@ -386,6 +392,7 @@ export class SessionMachine implements FrameHandler {
       ...(error === undefined ? {} : { error }),
       retryAfter: more.retryAfter ?? 0,
       wrongProtocol: more.wrongProtocol ?? false,
+      openCalls,
     });
   }
 }

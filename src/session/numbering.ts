@@ -11,7 +11,7 @@ export type Arrival = "next" | "repeat" | "gap";
 
 /** The number that the frame with this count travels with. */
 export function seqOf(count: number): number {
-  return ((count - 1) % CYCLE) + 1;
+  return count <= CYCLE ? count : ((count - 1) % CYCLE) + 1;
 }
 
 /** How many tracked frames were sent. Whatever writes one takes its number here. */

@@ -23,12 +23,7 @@ export class Reassembly {
 
   /** @throws {ProtocolError} FRAME_TOO_LARGE when it will be longer than `maxMessage` bytes */
   constructor(topic: string, total: number, maxMessage: number) {
-    if (total > maxMessage) {
-      throw new ProtocolError(
-        "FRAME_TOO_LARGE",
-        `Cannot take message as it must be at most ${maxMessage} bytes: its fragments claim ${total}`,
-      );
-    }
+    demandSize(total, maxMessage);
     this.topic = topic;
     this.#total = total;
     this.#data = new Uint8Array(Math.min(total, TRUSTED_SIZE));
@@ -65,4 +60,13 @@ export class Reassembly {
     this.#length = length;
     return more ? undefined : this.#data;
   }
+}
+
+/** @throws {ProtocolError} FRAME_TOO_LARGE when a payload has, or claims, more than `maxMessage` bytes */
+export function demandSize(size: number, maxMessage: number): void {
+  if (size <= maxMessage) return;
+  throw new ProtocolError(
+    "FRAME_TOO_LARGE",
+    `Cannot take payload as it must be at most ${maxMessage} bytes: current value is ${size}`,
+  );
 }

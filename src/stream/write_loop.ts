@@ -4,8 +4,8 @@
  * Owns the order of writes. Knows nothing of frames: a source gives it whole buffers.
  *
  * 1. At most one write is in flight (a write may be partial: two at once would interleave frames).
- * 2. Output is pulled at the end of the turn that woke the loop, so that one write carries what the
- *    whole turn produced; what comes while a write is in flight goes out together after it.
+ * 2. Output is pulled once nobody has added to it for a few microtasks, so that one write carries what
+ *    a whole turn produced, promises included; what comes while a write is in flight goes out after it.
  * 3. After the first failure nothing is written any more, and the failure is told once.
  */
 import type { ByteTransport } from "../base/types.ts";
@@ -21,12 +21,21 @@ export interface OutputSource {
   writeFailed(error: unknown): void;
 }
 
+/**
+ * So many microtasks without new output end a turn. Handlers that return promises answer one message in
+ * every few of them, and a write may resolve within them too: without this each answer would be a write.
+ */
+const QUIET = 4;
+/** So many at most: who never stops to produce must not keep the rest waiting. */
+const LONGEST = 1_024;
+
 /** Pumps an {@linkcode OutputSource} into a transport. */
 export class WriteLoop {
   readonly #transport: Pick<ByteTransport, "write">;
   readonly #source: OutputSource;
   #state: "idle" | "scheduled" | "writing" | "stopped" = "idle";
   #inFlight = 0;
+  #woken = false;
   #idleWaiters: (() => void)[] = [];
 
   constructor(transport: Pick<ByteTransport, "write">, source: OutputSource) {
@@ -46,9 +55,10 @@ export class WriteLoop {
 
   /** Says that there is output: it goes out at the end of this turn, or after the present write. */
   wake(): void {
+    this.#woken = true;
     if (this.#state !== "idle") return;
     this.#state = "scheduled";
-    queueMicrotask(() => this.#begin());
+    this.#begin();
   }
 
   /** Resolves when nothing is being written and nothing waits to be, or when no more can be. */
@@ -65,7 +75,8 @@ export class WriteLoop {
     this.#settle();
   }
 
-  #begin(): void {
+  async #begin(): Promise<void> {
+    await this.#turn();
     if (this.#state !== "scheduled") return;
     const output = this.#source.nextOutput();
     if (output === undefined) {
@@ -89,10 +100,13 @@ export class WriteLoop {
             if (this.#state === "stopped") return;
             this.#inFlight -= count;
             this.#source.wrote?.(count);
+            if (count === piece.length) break;
             piece = piece.subarray(count);
           }
         }
         output.reset();
+        await this.#turn();
+        if (this.#stopped()) return;
         output = this.#source.nextOutput();
         // A source may end the loop while it is asked for more.
         if (this.#stopped()) return;
@@ -103,6 +117,15 @@ export class WriteLoop {
       if (this.#stopped()) return;
       this.stop();
       this.#source.writeFailed(error);
+    }
+  }
+
+  /** Resolves when the turn has ended in which output was produced. */
+  async #turn(): Promise<void> {
+    for (let hops = 0, quiet = 0; quiet < QUIET && hops < LONGEST; hops++) {
+      this.#woken = false;
+      await undefined;
+      quiet = this.#woken ? 0 : quiet + 1;
     }
   }
 

@@ -245,6 +245,8 @@ Deno.test("serve() F15 takes 2^53-1, and is not lured into sending by it", async
 Deno.test("serve() F16 never writes again to a payload that it gave away", async () => {
   const held: [string, Uint8Array][] = [];
   await using world = await World.start({
+    // A window in which all of it fits: the peer below does not wait for credit.
+    limits: { maxFrameLength: 1_048_576 },
     onMessage: ({ body, topic }, peer) => {
       if (topic === "echo") return peer.send(body, { topic });
       held.push([topic, body]);

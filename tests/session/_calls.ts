@@ -3,7 +3,6 @@
  *
  * Owns the instant and the bytes. What a machine tells is written down.
  */
-import { assert } from "@std/assert";
 import type { RpcCode } from "../../src/base/errors.ts";
 import { OutBuffer } from "../../src/base/out_buffer.ts";
 import type { Bytes, Side } from "../../src/base/types.ts";
@@ -130,7 +129,7 @@ export class CallEnd implements CallEvents {
   /** The request that came first and was not answered. */
   next(): RunningCall {
     const call = this.requests.shift();
-    assert(call !== undefined, `The ${this.side} must have been called: ${this.log}`);
+    if (call === undefined) throw new Error(`The ${this.side} must have been called: ${this.log}`);
     return call;
   }
 

@@ -210,6 +210,7 @@ Deno.test("FrameStream.send() resolves when less than the high-water mark waits"
   conn.block();
   conn.writeLimit = 4;
   assertEquals(stream.trySend("1234567"), "sent");
+  await settle();
   await stream.send("");
   assertEquals(stream.trySend(""), "queued");
   assertEquals(stream.queued, { bytes: 10, frames: 3 });

@@ -1,0 +1,106 @@
+/**
+ * Calls over loopback on one connection, both ends in this process.
+ *
+ * In each group the baseline sends as many bytes per call over a bare connection, pipelined and echoed
+ * as they come: no frames, no promise per call, which is the limit of the runtime. A call has a
+ * deadline, as every call has. The report's unit is one turn: so many calls are made at once, and all
+ * have been answered. Only ratios within a group mean anything.
+ */
+import { connect, serve } from "../mod.ts";
+import { turns } from "./_settings.ts";
+
+const BODIES: readonly [name: string, size: number][] = [
+  ["16 B", 16],
+  ["128 B", 128],
+  ["4 KiB", 4_096],
+];
+const IN_FLIGHT = [1, 16, 64, 256, 1_024];
+/** A request has 26 bytes beside its body, with a method of four letters, and a response 16. */
+const OVERHEAD = (26 + 16) / 2;
+
+/** Makes so many calls at once, and resolves when all are answered. */
+type Turn = (body: Uint8Array, count: number) => Promise<void>;
+
+const call = await calls();
+const contestants: readonly [name: string, turn: Turn][] = [
+  ["bare echo", await bareEcho()],
+  ["call", (body, count) => call("sync", body, count)],
+  ["call, async handler", (body, count) => call("soon", body, count)],
+];
+
+for (const count of IN_FLIGHT) {
+  for (const [size, bytes] of BODIES) {
+    const group = `calls, ${count} in flight, ${size}`;
+    const body = new Uint8Array(bytes);
+    for (const [index, [name, turn]] of contestants.entries()) {
+      // Only what is declared async is awaited by the runner.
+      Deno.bench(
+        name,
+        { group, baseline: index === 0, ...turns },
+        async () => await turn(body, count),
+      );
+    }
+  }
+}
+
+async function calls(): Promise<(method: string, ...turn: Parameters<Turn>) => Promise<void>> {
+  const server = await serve("127.0.0.1:0", {
+    methods: {
+      sync: (body) => body,
+      // deno-lint-ignore require-await
+      soon: async (body) => body,
+    },
+  });
+  // What is called in one turn waits for its end: room for all of it.
+  const client = await connect(server.addr, { limits: { maxQueuedBytes: 8 << 20 } });
+  return async (method, body, count) => {
+    if (count === 1) {
+      await client.call(method, body);
+      return;
+    }
+    const answers: Promise<Uint8Array>[] = [];
+    for (let i = 0; i < count; i++) answers.push(client.call(method, body));
+    for (const answer of answers) await answer;
+  };
+}
+
+async function bareEcho(): Promise<Turn> {
+  const [server, client] = await pair();
+  echo(server).catch(() => {});
+  const target = new Uint8Array(65_536);
+  const source = new Uint8Array(1_024 * (4_096 + OVERHEAD));
+  return async (body, count) => {
+    const total = (body.length + OVERHEAD) * count;
+    await Promise.all([
+      readCount(client, target, total),
+      writeAll(client, source.subarray(0, total)),
+    ]);
+  };
+}
+
+async function pair(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const conns = await Promise.all([listener.accept(), Deno.connect({ port })]);
+  for (const conn of conns) conn.setNoDelay(true);
+  return conns;
+}
+
+async function echo(conn: Deno.Conn): Promise<void> {
+  const buffer = new Uint8Array(65_536);
+  for (let count = await conn.read(buffer); count !== null; count = await conn.read(buffer)) {
+    await writeAll(conn, buffer.subarray(0, count));
+  }
+}
+
+async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void> {
+  while (data.length > 0) data = data.subarray(await conn.write(data));
+}
+
+async function readCount(conn: Deno.Conn, target: Uint8Array, count: number): Promise<void> {
+  while (count > 0) {
+    const read = await conn.read(target.subarray(0, Math.min(target.length, count)));
+    if (read === null) throw new Error("The connection has ended");
+    count -= read;
+  }
+}
