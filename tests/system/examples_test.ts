@@ -1,0 +1,113 @@
+/** Every example runs to its end, by the very command and permissions that its first comment names. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Child, systemTest } from "./_process.ts";
+
+const EXAMPLES = new URL("../../examples/", import.meta.url);
+const needs = { permissions: ["net", "read", "run"] } as const;
+
+interface Expectation {
+  /** What follows on the documented command, so that it does not take long. */
+  readonly args?: readonly string[];
+  /** Lines that must come, in this order; others may lie between. */
+  readonly lines: readonly (string | RegExp)[];
+}
+
+const EXPECTED: Readonly<Record<string, Expectation>> = {
+  "echo.ts": { lines: ["echo: hello"] },
+  "hundred_clients.ts": {
+    lines: [
+      /^ *\d+\.\d ms {2}100 clients are connected$/,
+      /every client said something and was answered$/,
+      /a push went to client-42$/,
+      /a broadcast went to all of them$/,
+      /a broadcast went to all but client-42$/,
+      /100 clients came, 0 are left: 100 messages in, 300 out$/,
+    ],
+  },
+  "register_push.ts": {
+    args: ["--interval", "50", "--count", "2"],
+    lines: [
+      /^1: Cannot .*: The secret is wrong \(AUTH_FAILED\)$/,
+      /^not a device: Cannot .*: No such device \(CLIENT_ID_INVALID\)$/,
+      "server: 1 is in, of room 1",
+      "1: ok",
+      "server: 2 is in, of room 2",
+      "2: ok",
+      "Is 2 there? true. Is 3? false",
+      "1: got push 1",
+      "server: 1 says thanks for push 1",
+      "1: got push 2",
+      "2: got push 2",
+      "server: 1 is gone: all done",
+      "server: 2 is gone: all done",
+    ],
+  },
+  "custom_codec.ts": {
+    lines: [
+      "client: type 2, one",
+      "client: type 2, two",
+      "client: type 2, three",
+      /^server: FrameError: Cannot decode TLV as its length must be at most 4096: .* 4097$/,
+      "client: the server has hung up",
+    ],
+  },
+  "plain_function.ts": {
+    lines: [
+      "ann reads: What is your name?",
+      "ann reads: Welcome, ann",
+      "bob reads: What is your name?",
+      "bob reads: Welcome, bob",
+      "bob reads: ann: hello, bob",
+      "ann reads: bob: hello, ann",
+      "bob is gone: NORMAL",
+      "ann is gone: NORMAL",
+    ],
+  },
+};
+
+for (const [name, { args = [], lines }] of Object.entries(EXPECTED)) {
+  systemTest(`examples/${name} runs to its end`, needs, async () => {
+    await using child = new Child([...await documented(name), ...args]);
+    assertEquals(await child.finish(), 0, child.text);
+    assertOrder(child.lines, lines);
+  });
+}
+
+systemTest("every example has a test", { permissions: ["read"] }, async () => {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(EXAMPLES)) {
+    // The demos have tests of their own.
+    if (name.endsWith(".ts") && !/^_|^demo/.test(name)) names.push(name);
+  }
+  assertEquals(names.sort(), Object.keys(EXPECTED).sort());
+});
+
+systemTest("examples/echo.ts has at most 15 lines", { permissions: ["read"] }, async () => {
+  const code = (await Deno.readTextFile(new URL("echo.ts", EXAMPLES))).replace(
+    /\/\*\*[^]*?\*\//,
+    "",
+  );
+  const count = code.split("\n").filter((line) => line.trim() !== "").length;
+  assert(count <= 15, `${count} lines`);
+});
+
+/** What follows on `deno` in the first command of the first comment. */
+async function documented(name: string): Promise<string[]> {
+  const text = await Deno.readTextFile(new URL(name, EXAMPLES));
+  assertMatch(text, /^\/\*\*\n/);
+  const command = /^ \* {5}deno (run .*)$/m.exec(text)?.[1];
+  assert(command !== undefined, `The first comment of ${name} has no command`);
+  assert(command.endsWith(` examples/${name}`), command);
+  return command.split(" ");
+}
+
+function assertOrder(lines: readonly string[], expected: readonly (string | RegExp)[]): void {
+  let at = 0;
+  for (const one of expected) {
+    const fits = (line: string) => typeof one === "string" ? line === one : one.test(line);
+    const found = lines.findIndex((line, index) => index >= at && fits(line));
+    assert(found >= 0, `There is no line ${one} after line ${at} of:\n${lines.join("\n")}`);
+    // Lines of two processes may change places, so the next may be any other one from here on.
+    at = found + 1;
+  }
+}
