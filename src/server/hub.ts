@@ -18,12 +18,13 @@ import { HandlerTable } from "../peer/calls.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { escaped, Hooks } from "../peer/hooks.ts";
 import { type SessionSettings, wireLimits } from "../peer/options.ts";
-import type { PeerStats, Traffic } from "../peer/stats.ts";
+import type { Traffic } from "../peer/stats.ts";
 import type { AnyPeer } from "../peer/peer.ts";
 import type { Welcome } from "../wire/handshake.ts";
 import { Admission, originOf } from "./admission.ts";
 import type { DuplicateId, Register, ServerEvent, ServerLimits } from "./options.ts";
 import { PeerRegistry } from "./registry.ts";
+import { addTraffic, Total } from "./totals.ts";
 
 /** What the application gets for one client, as far as the hub needs to know it. */
 export type HubPeer = AnyPeer;
@@ -214,7 +215,7 @@ export class Hub {
   left({ core }: Admission, peer: HubPeer, info: CloseInfo): void {
     this.registry.delete(peer);
     this.#admitted.delete(peer);
-    add(this.#gone, core.stats);
+    addTraffic(this.#gone, core.stats);
     const how = info.reason === "" ? info.code : `${escaped(info.reason)} (${info.code})`;
     const count = this.registry.size;
     this.options.logger?.info?.(`${escaped(core.id)} disconnected: ${how} (${count} now)`);
@@ -225,7 +226,7 @@ export class Hub {
   refused(admission: Admission, { code, reason }: CloseInfo): void {
     this.#unregistered.delete(admission);
     const { core: { remoteAddr, stats } } = admission;
-    add(this.#gone, stats);
+    addTraffic(this.#gone, stats);
     this.#rejected.set(code, (this.#rejected.get(code) ?? 0) + 1);
     this.options.logger?.warn?.(`${remoteAddr} was not let in: ${escaped(reason)} (${code})`);
     this.events.emit({ type: "reject", remoteAddr, code, reason });
@@ -240,7 +241,7 @@ export class Hub {
     const sum = { ...this.#gone };
     const queued = { bytes: 0, frames: 0 };
     for (const peer of this.registry) {
-      add(sum, peer.stats);
+      addTraffic(sum, peer.stats);
       queued.bytes += peer.queued.bytes;
       queued.frames += peer.queued.frames;
     }
@@ -369,41 +370,5 @@ async function closeListener(listener: TransportListener): Promise<void> {
     await listener.close();
   } catch {
     // Closed before by whoever gave it to us.
-  }
-}
-
-function add(sum: Record<keyof Traffic, number>, stats: PeerStats): void {
-  sum.bytesIn += stats.bytesIn;
-  sum.bytesOut += stats.bytesOut;
-  sum.messagesIn += stats.messagesIn;
-  sum.messagesOut += stats.messagesOut;
-  sum.callsIn += stats.callsIn;
-  sum.callsOut += stats.callsOut;
-  sum.dropped += stats.dropped;
-}
-
-/** The ends of all peers as one. */
-class Total {
-  readonly #unsent = { bytes: 0, frames: 0 };
-  #finished = 0;
-  #cut = 0;
-
-  add({ unsent, finished, cut }: DrainInfo): void {
-    this.#unsent.bytes += unsent.bytes;
-    this.#unsent.frames += unsent.frames;
-    this.#finished += finished;
-    this.#cut += cut;
-  }
-
-  info(code: CloseCode, reason: string): DrainInfo {
-    const { bytes, frames } = this.#unsent;
-    return {
-      code,
-      reason,
-      initiator: "local",
-      unsent: { bytes, frames },
-      finished: this.#finished,
-      cut: this.#cut,
-    };
   }
 }
