@@ -23,7 +23,8 @@ export interface ByteWriter {
 /** From this size on a payload is written by itself: copying it would cost more than a second write. */
 const NO_COPY = 65_536;
 const FIRST_SIZE = 1_024;
-const MAX_SIZE = 65_536;
+/** Twice what goes into one write: the frame that goes beyond it needs no buffer of its own. */
+const MAX_SIZE = 131_072;
 const EMPTY: Bytes = new Uint8Array(0);
 const encoder = new TextEncoder();
 

@@ -11,6 +11,8 @@ import type { Link, LinkSink } from "../stream/link.ts";
 
 /** How long the other end may take to end its direction too, in ms (WIRE.md section 5). */
 const LINGER = 1_000;
+/** A link that has written no more than this at once since its last wake-up, in bytes, is quiet. */
+const QUIET = 1_024;
 
 /** What a driver tells, beside what its machine does. */
 export interface DriverEvents extends MachineEvents {
@@ -40,6 +42,7 @@ export class SessionDriver implements LinkSink {
   readonly #events: DriverEvents;
   #timer: Disposable | undefined;
   #timerAt = Infinity;
+  #busy = false;
   #over = false;
 
   /** `events.onEnd` is told when the protocol ends; the link is then closed by itself. */
@@ -110,6 +113,7 @@ export class SessionDriver implements LinkSink {
     }
     this.machine.fill(this.#output, this.#clock.now());
     if (this.#output.length === 0) return undefined;
+    if (this.#output.length > QUIET) this.#busy = true;
     this.#arm();
     return this.#output;
   }
@@ -159,6 +163,9 @@ export class SessionDriver implements LinkSink {
   #wake(): void {
     this.#timer = undefined;
     this.#timerAt = Infinity;
+    // Thousands of quiet links must not keep the memory that each of them once needed.
+    if (!this.#busy && this.link.inFlight === 0) this.#output.release();
+    this.#busy = false;
     this.machine.handleTimeout(this.#clock.now());
     this.flush();
   }

@@ -103,7 +103,7 @@ export class WirePeer {
         authScheme: "",
         auth: new Uint8Array(0),
         agent: "",
-        serializer: "",
+        serializer: "raw",
         instance: new Uint8Array(16),
         path: "",
         metadata: {},
@@ -117,7 +117,7 @@ export class WirePeer {
         epoch: new Uint8Array(8),
         id: "by-hand",
         agent: "",
-        serializer: "",
+        serializer: "raw",
       });
     }
     const queue = new ByteQueue();
