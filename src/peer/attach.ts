@@ -12,7 +12,7 @@ import { clientIdProblem } from "../wire/handshake.ts";
 import { abortWith } from "./abort_with.ts";
 import { PeerCore } from "./core.ts";
 import type { AnySerializer, CoreOwner } from "./owner.ts";
-import { Hooks } from "./hooks.ts";
+import { guarded, Hooks } from "./hooks.ts";
 import { type Limits, resolveSession, type SessionOptions, wireLimits } from "./options.ts";
 import { type Peer, PeerFace } from "./peer.ts";
 import { taken } from "./trust.ts";
@@ -59,7 +59,7 @@ class Attached implements CoreOwner {
     this.#limits = wireLimits(settings);
     const { side, id, serializer, runtime: { clock } } = options;
     this.core = new PeerCore(
-      { side, id, settings, serializer, clock, logger: session.logger },
+      { side, id, settings, serializer, clock, logger: guarded(session.logger) },
       this,
     );
     this.opened.promise.catch(() => {});
@@ -158,7 +158,7 @@ export async function attachPeer<S extends Side, C extends AnyContract = Untyped
     auth,
     serializer: options.serializer ?? raw(),
     runtime,
-    hooks: new Hooks(logger, () => false),
+    hooks: new Hooks(guarded(logger), () => false),
     onConnect: onConnect && (() => onConnect(peer)),
     onMessage: onMessage && ((message) => onMessage(taken(message), peer)),
     onDisconnect: onDisconnect && ((info) => onDisconnect(info, peer)),

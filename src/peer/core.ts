@@ -145,6 +145,10 @@ export class PeerCore implements DriverEvents {
    */
   run(transport: Transport, hello?: (limits: WireLimits) => Hello): SessionDriver {
     const { settings, serializer, clock, side } = this.#options;
+    if (this.#outbox.dropBegun()) {
+      this.counters.dropped++;
+      this.#checkRoom();
+    }
     const link: Link = linkOf(transport);
     const limits = wireLimits(settings);
     const driver = new SessionDriver(
@@ -178,7 +182,8 @@ export class PeerCore implements DriverEvents {
   }
 
   abort(reason?: unknown): void {
-    if (this.state === "closed") return;
+    // What is left of a closed peer is its farewell, if anything.
+    if (this.state === "closed") return this.#driver?.abort();
     const error = reason instanceof VnetError ? reason : undefined;
     const text = reason instanceof Error
       ? reason.message
@@ -192,6 +197,7 @@ export class PeerCore implements DriverEvents {
 
   /** Ends the session with a word, and the peer with it, without waiting for what is queued. */
   end(code: CloseInfo["code"], reason: string, initiator: Initiator = "local"): void {
+    if (this.state === "closed") return;
     const driver = this.#driver;
     const info: CloseInfo = { code, reason, initiator };
     // A client that is not open has nobody to take leave of.
@@ -211,12 +217,13 @@ export class PeerCore implements DriverEvents {
     this.#end = info;
     const unsent = this.#outbox.clear();
     const drain: DrainInfo = { ...info, unsent };
+    // Before the session ends: the room that the empty queue has is none to wait for.
+    this.#settleWaits();
     if (how === "abort") {
       driver?.machine.linkEnded(info.error, false);
       driver?.abort();
     }
     this.inbox.close();
-    this.#settleWaits();
     this.#drained?.resolve();
     this.#owner.finalized(drain);
     if (driver === undefined || how === "abort") this.#resolveClosed(drain);
@@ -290,7 +297,6 @@ export class PeerCore implements DriverEvents {
 
   onEnd(end: SessionEnd): void {
     const opened = this.#driver?.openedAt !== undefined;
-    if (this.#outbox.dropBegun()) this.counters.dropped++;
     this.#pings.reject(this.#closedError("Cannot ping as the link ended", end));
     this.#drained?.resolve();
     // An end of our own making has a better name than what it did to the link.

@@ -170,7 +170,10 @@ export class Admission implements CoreOwner {
     if (duplicateId !== "allow") {
       for (let owner = this.#hub.owner(id); owner !== undefined; owner = this.#hub.owner(id)) {
         if (isOlder(hello.instance, owner.instance)) {
-          return this.#reject("STALE_ATTACH", "A newer connection of the same client is registered");
+          return this.#reject(
+            "STALE_ATTACH",
+            "A newer connection of the same client is registered",
+          );
         }
         if (!await this.#yields(owner, hello.instance)) {
           return this.#reject("CLIENT_ID_IN_USE", `The id ${escaped(id)} is in use`);

@@ -10,6 +10,7 @@ import type { AnyContract, BodyIn, SendArgs, Topic, Untyped } from "../contract/
 import { abortWith } from "../peer/abort_with.ts";
 import { checkTopic } from "../peer/core.ts";
 import type { AnySerializer, SendOptions } from "../peer/owner.ts";
+import { guarded } from "../peer/hooks.ts";
 import { resolveSession } from "../peer/options.ts";
 import { type AnyPeer, type Peer, PeerFace } from "../peer/peer.ts";
 import { taken } from "../peer/trust.ts";
@@ -212,7 +213,7 @@ export async function startServer<C extends AnyContract, D>(
     limits,
     serializer,
     runtime,
-    logger: options.logger,
+    logger: guarded(options.logger),
     register: register && ((request) => register(request)),
     duplicateId,
     makePeer: (admission, data): HubPeer =>
