@@ -7,6 +7,7 @@ import { startWait } from "../base/wait.ts";
 import { raw } from "../contract/serializers.ts";
 import type { AnyContract, Untyped } from "../contract/types.ts";
 import { abortWith } from "../peer/abort_with.ts";
+import { guarded } from "../peer/hooks.ts";
 import { resolveSession } from "../peer/options.ts";
 import { type Peer, PeerFace } from "../peer/peer.ts";
 import { taken } from "../peer/trust.ts";
@@ -108,10 +109,16 @@ function makeConnector<C extends AnyContract>(
   runtime: Runtime,
   client: () => ClientPeer<C>,
 ): Connector {
-  const { onConnect, onMessage, onDisconnect, reconnect, dialTimeout = 5_000 } = options;
+  const { onConnect, onMessage, onDisconnect, reconnect } = options;
+  const { dialTimeout = 5_000, openTimeout = 10_000 } = options;
   if (!(dialTimeout > 0)) {
     throw new RangeError(
       `Cannot connect as 'dialTimeout' must be more than 0 ms: current value is ${dialTimeout}`,
+    );
+  }
+  if (!(openTimeout >= 0)) {
+    throw new RangeError(
+      `Cannot connect as 'openTimeout' must be 0 ms or more: current value is ${openTimeout}`,
     );
   }
   const problem = clientIdProblem(options.id ?? "");
@@ -123,13 +130,13 @@ function makeConnector<C extends AnyContract>(
     settings: resolveSession(options),
     serializer: options.serializer ?? raw(),
     runtime,
-    logger: options.logger,
+    logger: guarded(options.logger),
     id: options.id ?? "",
     auth: options.auth ?? "",
     metadata: options.metadata ?? {},
     dialTimeout,
     policy: reconnect === false ? false : resolveReconnect(reconnect),
-    impatient: options.openTimeout === 0,
+    impatient: openTimeout === 0,
     peer: client,
     methods: taken(options.methods),
     onEvent: options.onEvent,

@@ -173,8 +173,12 @@ export class Connector implements CoreOwner {
     this.#options.logger?.info?.(`Connected to ${core.remoteAddr} as ${core.id}`);
     this.events.emit({ type: "connect", remoteAddr: core.remoteAddr, session: "new" });
     this.#opened.resolve();
+    const { driver } = core;
     core.inbox.hook(() =>
-      this.#hooks.call(this.#options.onConnect, () => core.end("INTERNAL", "'onConnect' failed"))
+      this.#hooks.call(this.#options.onConnect, () => {
+        // One that outlived its session has nothing to say about the next.
+        if (driver?.machine.open) core.end("INTERNAL", "'onConnect' failed");
+      })
     );
   }
 
@@ -192,6 +196,8 @@ export class Connector implements CoreOwner {
     const told = this.#linkEnded;
     this.#linkEnded = undefined;
     told?.(end, opened);
+    // A drain ends with its link, and as it did.
+    if (this.core.state === "draining") this.core.finalize(infoOf(end), "linger");
   }
 
   goawayReceived(retryAfter: number): void {
@@ -250,7 +256,10 @@ export class Connector implements CoreOwner {
       return undefined;
     }
     for (const target of targets) {
-      if (this.#over()) return undefined;
+      if (this.#over()) {
+        if (isTransport(target)) target.close();
+        return undefined;
+      }
       const transport = await this.#dial(target);
       if (transport === undefined) continue;
       const link = await this.#session(transport.transport, transport.auth);
@@ -263,21 +272,19 @@ export class Connector implements CoreOwner {
 
   async #dial(target: Target): Promise<{ transport: Transport; auth: Credential } | undefined> {
     const { auth: given, runtime, dialTimeout } = this.#options;
+    let transport = isTransport(target) ? target : undefined;
     try {
       const auth = typeof given === "function" ? await given() : given;
-      if (this.#over()) {
-        if (isTransport(target)) target.close();
-        return undefined;
+      if (!isTransport(target) && !this.#over()) {
+        this.events.emit({ type: "dial", addr: target, attempt: this.#failures + 1 });
+        const { signal } = this.#stop;
+        transport = await runtime.dial(target, { timeout: dialTimeout, signal });
       }
-      if (isTransport(target)) return { transport: target, auth };
-      this.events.emit({ type: "dial", addr: target, attempt: this.#failures + 1 });
-      const { signal } = this.#stop;
-      const transport = await runtime.dial(target, { timeout: dialTimeout, signal });
-      if (!this.#over()) return { transport, auth };
-      transport.close();
+      if (transport !== undefined && !this.#over()) return { transport, auth };
     } catch (error) {
       this.#lastError = asConnectError(error, "Cannot connect");
     }
+    transport?.close();
     return undefined;
   }
 

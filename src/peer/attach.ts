@@ -14,7 +14,7 @@ import { PeerCore } from "./core.ts";
 import type { AnySerializer, CoreOwner } from "./owner.ts";
 import type { AnyHandler } from "./call_options.ts";
 import { HandlerTable } from "./calls.ts";
-import { Hooks } from "./hooks.ts";
+import { guarded, Hooks } from "./hooks.ts";
 import { type Limits, resolveSession, type SessionOptions, wireLimits } from "./options.ts";
 import { type AnyPeer, type Peer, PeerFace } from "./peer.ts";
 import { taken } from "./trust.ts";
@@ -65,7 +65,7 @@ class Attached implements CoreOwner {
     this.#limits = wireLimits(settings);
     const { side, id, serializer, runtime: { clock } } = options;
     this.core = new PeerCore(
-      { side, id, settings, serializer, clock, logger: session.logger },
+      { side, id, settings, serializer, clock, logger: guarded(session.logger) },
       this,
     );
     this.opened.promise.catch(() => {});
@@ -172,7 +172,7 @@ export async function attachPeer<S extends Side, C extends AnyContract = Untyped
     auth,
     serializer: options.serializer ?? raw(),
     runtime,
-    hooks: new Hooks(logger, () => false),
+    hooks: new Hooks(guarded(logger), () => false),
     peer: () => peer,
     methods: taken(options.methods),
     onConnect: onConnect && (() => onConnect(peer)),

@@ -139,6 +139,10 @@ export class PeerCore implements DriverEvents {
    */
   run(transport: Transport, hello?: (limits: WireLimits) => Hello): SessionDriver {
     const { settings, serializer, clock, side } = this.#options;
+    if (this.queue.outbox.dropBegun()) {
+      this.counters.dropped++;
+      this.#roomMade();
+    }
     const link: Link = linkOf(transport);
     const limits = wireLimits(settings);
     const driver = new SessionDriver(
@@ -180,7 +184,8 @@ export class PeerCore implements DriverEvents {
   }
 
   abort(reason?: unknown): void {
-    if (this.state === "closed") return;
+    // What is left of a closed peer is its farewell, if anything.
+    if (this.state === "closed") return this.#driver?.abort();
     const error = reason instanceof VnetError ? reason : undefined;
     const text = reason instanceof Error
       ? reason.message
@@ -194,6 +199,7 @@ export class PeerCore implements DriverEvents {
 
   /** Ends the session with a word, and the peer with it, without waiting for what is queued. */
   end(code: CloseInfo["code"], reason: string, initiator: Initiator = "local"): void {
+    if (this.state === "closed") return;
     const driver = this.#driver;
     const info: CloseInfo = { code, reason, initiator };
     // A client that is not open has nobody to take leave of.
@@ -215,13 +221,14 @@ export class PeerCore implements DriverEvents {
     const unsent = this.queue.outbox.clear();
     const cut = this.#cut ?? this.openCalls + this.#lost;
     const drain: DrainInfo = { ...info, unsent, cut, finished: Math.max(0, this.#openCalls - cut) };
+    // Before the session ends: the room that the empty queue has is none to wait for.
+    this.#settleWaits();
     if (how === "abort") {
       driver?.machine.linkEnded(info.error, false);
       driver?.abort();
     }
     this.calls.end("The peer is closed");
     this.inbox.close();
-    this.#settleWaits();
     this.#drained?.resolve();
     this.#owner.finalized(drain);
     if (driver === undefined || how === "abort") this.#resolveClosed(drain);
@@ -305,7 +312,6 @@ export class PeerCore implements DriverEvents {
   onEnd(end: SessionEnd): void {
     const opened = this.#driver?.openedAt !== undefined;
     this.#lost = end.openCalls;
-    if (this.queue.outbox.dropBegun()) this.counters.dropped++;
     this.#pings.reject(this.#closedError("Cannot ping as the link ended", end));
     this.#drained?.resolve();
     // An end of our own making has a better name than what it did to the link.

@@ -13,7 +13,7 @@ export class Hooks {
   readonly #logger: Logger | undefined;
   readonly #tell: (error: unknown) => boolean;
 
-  /** `tell` hands an error to whoever watches; `false` when nobody does. */
+  /** `logger` cannot fail. `tell` hands an error to whoever watches; `false` when nobody does. */
   constructor(logger: Logger | undefined, tell: (error: unknown) => boolean) {
     this.#logger = logger;
     this.#tell = tell;
@@ -45,11 +45,7 @@ export class Hooks {
       if (!isOfPeer(error)) reportError(error);
       return;
     }
-    try {
-      this.#logger.error("A callback of the application failed", { error });
-    } catch {
-      // A logger that fails has nowhere left to be reported to.
-    }
+    this.#logger.error("A callback of the application failed", { error });
   }
 }
 
@@ -57,6 +53,22 @@ export class Hooks {
 function isOfPeer(error: unknown): boolean {
   return error instanceof ClosedError ||
     (error instanceof VnetError && (error.initiator === "remote" || error.initiator === "network"));
+}
+
+/** A logger that cannot fail: what logs must not be able to end what it logs of. */
+export function guarded(logger: Logger | undefined): Logger | undefined {
+  if (logger === undefined) return undefined;
+  const levels = (["debug", "info", "warn", "error"] as const).filter((level) => logger[level]);
+  return Object.fromEntries(levels.map((level) => [
+    level,
+    (message: string, fields?: Record<string, unknown>) => {
+      try {
+        logger[level]?.(message, fields);
+      } catch {
+        // A logger that fails has nowhere left to be reported to.
+      }
+    },
+  ]));
 }
 
 /** Text of the other end, as it may stand in a log line: no control characters, and not long. */

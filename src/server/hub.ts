@@ -126,7 +126,9 @@ export class Hub {
     const origin = originOf(transport);
     if (this.#stopped || this.#unregistered.size >= limits.maxUnregistered) {
       transport.close();
-      if (!this.#stopped) this.#limitMet("maxUnregistered", origin);
+      if (this.#stopped) return undefined;
+      this.#countRejected("TOO_MANY_CONNECTIONS");
+      this.#limitMet("maxUnregistered", origin);
       return undefined;
     }
     const full = this.registry.size + this.#unregistered.size >= limits.maxConnections;
@@ -227,7 +229,7 @@ export class Hub {
     this.#unregistered.delete(admission);
     const { core: { remoteAddr, stats } } = admission;
     addTraffic(this.#gone, stats);
-    this.#rejected.set(code, (this.#rejected.get(code) ?? 0) + 1);
+    this.#countRejected(code);
     this.options.logger?.warn?.(`${remoteAddr} was not let in: ${escaped(reason)} (${code})`);
     this.events.emit({ type: "reject", remoteAddr, code, reason });
   }
@@ -348,11 +350,11 @@ export class Hub {
     });
   }
 
+  #countRejected(code: CloseCode): void {
+    this.#rejected.set(code, (this.#rejected.get(code) ?? 0) + 1);
+  }
+
   #limitMet(limit: "maxConnections" | "maxUnregistered", remoteAddr: Addr): void {
-    this.#rejected.set(
-      "TOO_MANY_CONNECTIONS",
-      (this.#rejected.get("TOO_MANY_CONNECTIONS") ?? 0) + 1,
-    );
     this.events.emit({ type: "limit", limit, value: this.options.limits[limit], remoteAddr });
   }
 

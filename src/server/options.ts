@@ -158,7 +158,7 @@ export function resolveServerLimits(options: Partial<ServerLimits> = {}): Server
 
 /** Whether a thing to listen on is a listener already. */
 export function isListener(given: ListenAddress): given is TransportListener {
-  return typeof given === "object" && Symbol.asyncIterator in given;
+  return typeof given === "object" && given !== null && Symbol.asyncIterator in given;
 }
 
 /** Decides, without types. */

@@ -12,6 +12,7 @@ import { checkTopic } from "../peer/send_queue.ts";
 import type { AnySerializer, SendOptions } from "../peer/owner.ts";
 import type { Handler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
+import { guarded } from "../peer/hooks.ts";
 import { resolveSession } from "../peer/options.ts";
 import { type AnyPeer, type Peer, PeerFace } from "../peer/peer.ts";
 import { taken } from "../peer/trust.ts";
@@ -232,7 +233,7 @@ export async function startServer<C extends AnyContract, D>(
     limits,
     serializer,
     runtime,
-    logger: options.logger,
+    logger: guarded(options.logger),
     register: register && ((request) => register(request)),
     duplicateId,
     makePeer: (admission, data): HubPeer =>

@@ -200,7 +200,9 @@ export class MachinePair {
 
   /** Writes and delivers until nothing is left to do at this instant. */
   settle(): void {
+    let turns = 0;
     for (let busy = true; busy;) {
+      assert(++turns < 10_000, "The two ends must come to rest");
       busy = false;
       for (const [from, to] of [[this.client, this.server], [this.server, this.client]] as const) {
         if (this.flush(from) > 0) busy = true;

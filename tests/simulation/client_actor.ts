@@ -30,8 +30,8 @@ export class ClientActor implements ClientLog {
   readonly #world: World;
   #stopped = false;
   #busy = false;
-  /** Messages of which a part was handed over when their link died. */
-  #begun = 0;
+  /** Messages for which there was no room. */
+  #refused = 0;
 
   constructor(world: World, id: string) {
     this.#world = world;
@@ -83,6 +83,7 @@ export class ClientActor implements ClientLog {
     const { client } = this;
     const body = this.#world.text(this.accepted.length, size);
     const before = client.queued.frames;
+    const { dropped } = client.stats;
     let outcome = "";
     switch (this.#world.rng.int(4)) {
       case 0:
@@ -101,6 +102,7 @@ export class ClientActor implements ClientLog {
     }
     const accepted = client.queued.frames > before;
     if (accepted) this.accepted.push(body);
+    this.#refused += client.stats.dropped - dropped;
     if (outcome !== "" && (outcome !== "full") !== accepted) {
       this.#world.violated(`trySend of ${this.id} said ${outcome}, accepted: ${accepted}`);
     }
@@ -165,6 +167,7 @@ export class ClientActor implements ClientLog {
         sessions.push({
           key: `${client.localAddr}`,
           start: accepted.length - client.queued.frames,
+          begun: this.#begun,
           end: undefined,
         });
         return;
@@ -172,26 +175,25 @@ export class ClientActor implements ClientLog {
         if (session === undefined || session.end !== undefined) {
           return this.#world.violated(`${this.id} disconnected twice`);
         }
-        session.end = this.#handedOver();
+        session.end = this.#handedOver;
         return this.#world.ended(this.id, event.info);
       case "error":
         return this.#world.violated(`${this.id} was told of ${event.error}`);
     }
   }
 
-  /** How many messages were handed over, in whole or in part. */
-  #handedOver(): number {
-    const { messagesOut } = this.client.stats;
-    // A client that has ended has emptied its queue.
-    if (this.client.state === "closed") return messagesOut + this.#begun;
-    const handed = this.accepted.length - this.client.queued.frames;
-    this.#begun = handed - messagesOut;
-    return handed;
+  /** How many messages were handed over as a whole. */
+  get #handedOver(): number {
+    return this.client.stats.messagesOut + this.#begun;
+  }
+
+  /** How many were given up since a part of them was handed over to a link that died. */
+  get #begun(): number {
+    return this.client.stats.dropped - this.#refused;
   }
 
   #onClosed({ unsent }: DrainInfo): void {
-    const handed = this.client.stats.messagesOut + this.#begun;
-    const left = this.accepted.length - handed;
+    const left = this.accepted.length - this.#handedOver;
     if (unsent.frames === left) return;
     this.#world.violated(`${this.id} told of ${unsent.frames} unsent messages, and it was ${left}`);
   }

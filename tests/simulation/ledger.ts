@@ -11,9 +11,11 @@
 export interface ClientSession {
   /** Address of the client's end: no other link has it. */
   readonly key: string;
-  /** How many of the client's messages had been handed over when it opened. */
+  /** How many of the client's messages had been handed over, or given up, when it opened. */
   readonly start: number;
-  /** As many when it ended; `undefined` while it is open. */
+  /** How many of these were given up, since their link died when a part of them was handed over. */
+  readonly begun: number;
+  /** How many had been handed over as a whole when it ended; `undefined` while it is open. */
   end: number | undefined;
 }
 
@@ -84,7 +86,11 @@ export function upProblem(
   tally: Tally,
 ): string | undefined {
   let next = 0;
-  for (const [index, { key, start, end }] of log.sessions.entries()) {
+  let givenUp = 0;
+  for (const [index, { key, start, begun, end }] of log.sessions.entries()) {
+    next += begun - givenUp;
+    tally.lost += begun - givenUp;
+    givenUp = begun;
     if (start !== next) return `session ${key} of ${log.id} began at message ${start}, not ${next}`;
     const last = index === log.sessions.length - 1;
     const stop = end ?? log.accepted.length;

@@ -20,6 +20,10 @@ function client(
   return { id: "c", accepted, sessions, received, hooks: [] };
 }
 
+function session(key: string, start: number, end?: number, begun = 0): ClientSession {
+  return { key, start, begun, end };
+}
+
 function server(
   key: string,
   token: number,
@@ -47,7 +51,7 @@ for (const [name, sent, received, complete, good] of PREFIXES) {
 }
 
 Deno.test("upProblem() counts what a dead link has lost, and what was never sent", () => {
-  const log = client([{ key: "k", start: 0, end: 2 }], { accepted: ["a", "b", "c"] });
+  const log = client([session("k", 0, 2)], { accepted: ["a", "b", "c"] });
   const count = tally();
   const sessions = new Map([server("k", 1, { received: ["a"] })]);
   assertEquals(upProblem(log, sessions, false, count), undefined);
@@ -56,7 +60,7 @@ Deno.test("upProblem() counts what a dead link has lost, and what was never sent
 
 Deno.test("upProblem() sees a message that went out on two links", () => {
   const log = client(
-    [{ key: "k", start: 0, end: 1 }, { key: "l", start: 1, end: undefined }],
+    [session("k", 0, 1), session("l", 1)],
     { accepted: ["a", "b"] },
   );
   const sessions = new Map([
@@ -71,15 +75,27 @@ Deno.test("upProblem() sees a message that went out on two links", () => {
 
 Deno.test("upProblem() sees a message that was forgotten between two links", () => {
   const log = client(
-    [{ key: "k", start: 0, end: 1 }, { key: "l", start: 2, end: undefined }],
+    [session("k", 0, 1), session("l", 2)],
     { accepted: ["a", "b", "c"] },
   );
   const sessions = new Map([server("k", 1, {}), server("l", 2, { received: ["c"] })]);
   assertEquals(upProblem(log, sessions, true, tally()), "session l of c began at message 2, not 1");
 });
 
+Deno.test("upProblem() takes one message less after each that was given up halfway", () => {
+  const sessions = [session("k", 0, 1), session("l", 2, undefined, 1)];
+  const log = client(sessions, { accepted: ["a", "half", "c"] });
+  const servers = new Map([
+    server("k", 1, { received: ["a"] }),
+    server("l", 2, { received: ["c"] }),
+  ]);
+  const count = tally();
+  assertEquals(upProblem(log, servers, true, count), undefined);
+  assertEquals(count, { accepted: 3, delivered: 2, lost: 1, unsent: 0 });
+});
+
 Deno.test("upProblem() sees a session that the server never had", () => {
-  const log = client([{ key: "k", start: 0, end: undefined }], {});
+  const log = client([session("k", 0)], {});
   assertEquals(
     upProblem(log, new Map(), false, tally()),
     "the server knows nothing of session k of c",
@@ -88,7 +104,7 @@ Deno.test("upProblem() sees a session that the server never had", () => {
 
 Deno.test("downProblem() takes each session's beginning, and all of the last one", () => {
   const log = client(
-    [{ key: "k", start: 0, end: 0 }, { key: "l", start: 0, end: undefined }],
+    [session("k", 0, 0), session("l", 0)],
     { received: ["hello#1", "a", "hello#2", "x", "y"] },
   );
   const sessions = new Map([
@@ -107,7 +123,7 @@ const DOWN: [string, string[], string][] = [
 
 for (const [name, received, problem] of DOWN) {
   Deno.test(`downProblem() sees ${name}`, () => {
-    const log = client([{ key: "k", start: 0, end: undefined }], { received });
+    const log = client([session("k", 0)], { received });
     const sessions = new Map([server("k", 1, { sent: ["hello#1", "a", "b"] })]);
     assertEquals(
       downProblem(log, sessions, true, tally()),
@@ -117,7 +133,7 @@ for (const [name, received, problem] of DOWN) {
 }
 
 Deno.test("downProblem() sees messages of another session", () => {
-  const log = client([{ key: "k", start: 0, end: undefined }], { received: ["hello#9", "a"] });
+  const log = client([session("k", 0)], { received: ["hello#9", "a"] });
   const sessions = new Map([server("k", 1, { sent: ["hello#1"] })]);
   assertEquals(
     downProblem(log, sessions, false, tally()),
