@@ -30,9 +30,9 @@ await using server = await serve("127.0.0.1:0", {
   heartbeat: { interval: 10_000, timeout: 2_000 },
   // Who registers with an id that is in use takes it over: a device that was plugged in again.
   duplicateId: "replace",
-  register({ id, auth }) {
+  register({ id, authEquals }) {
     if (!/^\w{1,16}$/.test(id)) return { reject: "CLIENT_ID_INVALID", reason: "No such device" };
-    if (auth !== "s3cret") return { reject: "AUTH_FAILED", reason: "The secret is wrong" };
+    if (!authEquals("s3cret")) return { reject: "AUTH_FAILED", reason: "The secret is wrong" };
     return { id, data: { room: `room ${id}` } }; // becomes `peer.data`
   },
   onConnect: (peer) => console.log(`server: ${peer.id} is in, of ${peer.data.room}`),

@@ -3,9 +3,9 @@
  *
  * An error of a hook ends no session by itself and is never swallowed: it goes to the one who
  * watches events, else to the logger, else to the runtime as an uncaught error; the last only if it is
- * the application's own, and not what a peer did.
+ * the application's own, and not what vnet itself rejects with.
  */
-import { ClosedError, VnetError } from "../base/errors.ts";
+import { VnetError } from "../base/errors.ts";
 import type { Logger } from "../base/types.ts";
 
 /** The application's callbacks of one client or server. */
@@ -42,17 +42,12 @@ export class Hooks {
   /** As `report`, for an error of the one who watches. */
   reportQuietly(error: unknown): void {
     if (this.#logger?.error === undefined) {
-      if (!isOfPeer(error)) reportError(error);
+      // Peers leave, fall behind and send nonsense: that must not be able to end the process.
+      if (!(error instanceof VnetError)) reportError(error);
       return;
     }
     this.#logger.error("A callback of the application failed", { error });
   }
-}
-
-/** Peers leave and send nonsense all the time: that must not be able to end the process. */
-function isOfPeer(error: unknown): boolean {
-  return error instanceof ClosedError ||
-    (error instanceof VnetError && (error.initiator === "remote" || error.initiator === "network"));
 }
 
 /** A logger that cannot fail: what logs must not be able to end what it logs of. */

@@ -13,7 +13,7 @@ export interface Limits {
   readonly maxFrameLength: number;
   /** The longest message that is taken, in bytes; a longer than a frame comes in fragments. @default {16777216} */
   readonly maxMessageLength: number;
-  /** The largest metadata block that is taken, in bytes. @default {16384} */
+  /** The largest metadata block that is taken, in bytes. @default {16384, or a quarter of `maxFrameLength`} */
   readonly maxMetadataLength: number;
   /** How much may wait to be sent, in bytes; calls are counted apart. @default {1048576} */
   readonly maxQueuedBytes: number;
@@ -173,7 +173,10 @@ function resolveQueue(options: QueueOptions = {}): Required<QueueOptions> {
 }
 
 function resolveLimits(options: Partial<Limits> = {}): Limits {
-  const limits = { ...DEFAULT_LIMITS, ...options };
+  const { maxFrameLength: frameLength = DEFAULT_LIMITS.maxFrameLength } = options;
+  // A frame must hold it: a small frame limit alone makes a small metadata limit.
+  const metadata = Math.min(DEFAULT_LIMITS.maxMetadataLength, Math.floor(frameLength / 4));
+  const limits = { ...DEFAULT_LIMITS, maxMetadataLength: metadata, ...options };
   const { maxFrameLength, maxMessageLength, maxMetadataLength, maxQueuedBytes } = limits;
   const whole = (value: number, least: number, most: number) =>
     Number.isInteger(value) && value >= least && value <= most;

@@ -49,7 +49,7 @@ export async function connect<C extends AnyContract = Untyped>(
  * import { assertEquals } from "@std/assert";
  *
  * await using server = await serve("127.0.0.1:0", {
- *   register: ({ id, auth }) => auth === "s3cret" ? { id, data: { since: 1 } } : false,
+ *   register: ({ id, authEquals }) => authEquals("s3cret") ? { id, data: { since: 1 } } : false,
  * });
  * await using client = await connect(server.addr, { id: "ann", auth: "s3cret" });
  * assertEquals(server.peers.get("ann")?.data.since, 1);

@@ -26,6 +26,7 @@ import type { Hub, HubPeer } from "./hub.ts";
 /** How long the owner of an id has to show that it lives, in ms. */
 const PROBE_TIMEOUT = 1_000;
 const decoder = new TextDecoder();
+const encoder = new TextEncoder();
 
 /** What an admission is made with. */
 export interface AdmissionOptions {
@@ -169,6 +170,7 @@ export class Admission implements CoreOwner {
       id,
       auth: decoder.decode(hello.auth),
       authBytes: hello.auth,
+      authEquals: (secret) => sameSecret(hello.auth, secret),
       metadata: hello.metadata,
       remoteAddr: this.core.remoteAddr,
       signal: this.#gone.signal,
@@ -226,6 +228,16 @@ export class Admission implements CoreOwner {
 /** Where a transport says it comes from. */
 export function originOf(transport: Transport): Addr {
   return Addr.of(transport.remoteAddr);
+}
+
+/** Looks at every byte, whichever is the first that differs. */
+function sameSecret(shown: Uint8Array, secret: string | Uint8Array): boolean {
+  const expected = typeof secret === "string" ? encoder.encode(secret) : secret;
+  let difference = shown.length ^ expected.length;
+  for (let at = 0; at < shown.length; at++) {
+    difference |= (shown[at] ?? 0) ^ (expected[at % expected.length] ?? 0);
+  }
+  return difference === 0;
 }
 
 /** Whether both are of one client object, which says so in the first 12 bytes. */

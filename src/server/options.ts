@@ -28,6 +28,11 @@ export interface Registration {
   readonly auth: string;
   /** What it shows, as bytes. */
   readonly authBytes: Bytes;
+  /**
+   * Whether what it shows is this secret: compared in a time that does not tell how much of it was
+   * right.
+   */
+  readonly authEquals: (secret: string | Uint8Array) => boolean;
   /** What it says of itself. */
   readonly metadata: Readonly<Record<string, string>>;
   /** Where it comes from. */

@@ -212,6 +212,7 @@ Deno.test("connect() H4 ends on whatever comes before WELCOME, and on a second o
     await using server = await WireServer.start();
     const failed = failure(connect(server.addr, { runtime: server.sim, reconnect: false }));
     const peer = await server.accept();
+    await server.sim.advance(1);
     await peer.send((out) => handshake.encodeServerPreface(out, 1), (out) => out.bytes(bytes));
     await server.sim.run(peer.ended);
     peer.close();

@@ -252,6 +252,31 @@ Deno.test("serve() H9 rejects, without a session, when 'register' throws or says
   }
 });
 
+Deno.test("Registration.authEquals() H9 takes the whole secret and nothing else", async () => {
+  const shown = ["", "s", "s3cre", "s3cret", "s3cret\0", "s3crets3cret", "S3cret", "x".repeat(300)];
+  for (const secret of ["s3cret", new TextEncoder().encode("s3cret")]) {
+    const letIn: string[] = [];
+    for (const auth of shown) {
+      await using world = await World.start({
+        register: ({ id, authEquals }) => id === "witness" || authEquals(secret),
+      });
+      const { sim, server } = world;
+      await sim.run(
+        connect(server.addr, { runtime: sim, auth, reconnect: false }).then(
+          () => letIn.push(auth),
+          (error) => assertEquals(error.code, "AUTH_FAILED", auth),
+        ),
+      );
+    }
+    assertEquals(letIn, ["s3cret"]);
+  }
+  await using world = await World.start({
+    register: ({ id, authEquals }) => id === "witness" || authEquals(""),
+  });
+  const { sim, server } = world;
+  await sim.run(connect(server.addr, { runtime: sim }));
+});
+
 Deno.test("serve() H9 gives up on a 'register' that hangs, and ignores what it says later", async () => {
   const late = Promise.withResolvers<boolean>();
   const asked: Registration[] = [];
