@@ -128,9 +128,9 @@ export class IncomingCalls {
   }
 
   #answer(call: RunningCall, calls: CallMachine, context: Context, value: unknown): void {
-    if (isAsyncIterable(value)) return this.#stream(call, calls, context, value);
     let payload: Uint8Array;
     try {
+      if (isAsyncIterable(value)) return this.#stream(call, calls, context, value);
       payload = value === undefined ? NOTHING : this.#options.serializer.serialize(value);
     } catch (error) {
       return this.#threw(call, calls, error, context);
@@ -175,15 +175,24 @@ export class IncomingCalls {
   }
 
   #threw(call: RunningCall, calls: CallMachine, error: unknown, context?: Context): void {
-    if (error instanceof RpcError && (error.code !== "CANCELLED" || error !== context?.reason)) {
-      this.#failWith(call, calls, error);
-    } else if (context?.aborted || call.cancelled) {
-      calls.callee.fail(call, problem("CANCELLED", "The caller cancelled"), NOTHING);
-    } else {
-      calls.callee.fail(call, problem("INTERNAL", "The handler failed"), NOTHING);
-      this.#options.report(error);
+    try {
+      if (error instanceof RpcError && (error.code !== "CANCELLED" || error !== context?.reason)) {
+        this.#failWith(call, calls, error);
+      } else if (context?.aborted || call.cancelled) {
+        calls.callee.fail(call, problem("CANCELLED", "The caller cancelled"), NOTHING);
+      } else {
+        this.#failed(call, calls, error);
+      }
+    } catch (cause) {
+      // What was thrown throws itself when it is looked at.
+      this.#failed(call, calls, cause);
     }
     this.#done(call, context);
+  }
+
+  #failed(call: RunningCall, calls: CallMachine, error: unknown): void {
+    calls.callee.fail(call, problem("INTERNAL", "The handler failed"), NOTHING);
+    this.#options.report(error);
   }
 
   #failWith(call: RunningCall, calls: CallMachine, error: RpcError): void {
