@@ -17,6 +17,7 @@ import { Outbox } from "../session/outbox.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { utf8Length } from "../wire/text.ts";
 import { type Link, linkOf } from "../stream/link.ts";
+import { inWords } from "./abort_with.ts";
 import { type DriverEvents, SessionDriver } from "./driver.ts";
 import { Inbox } from "./inbox.ts";
 import { wireLimits } from "./options.ts";
@@ -185,12 +186,7 @@ export class PeerCore implements DriverEvents {
     // What is left of a closed peer is its farewell, if anything.
     if (this.state === "closed") return this.#driver?.abort();
     const error = reason instanceof VnetError ? reason : undefined;
-    const text = reason instanceof Error
-      ? reason.message
-      : reason === undefined
-      ? ""
-      : String(reason);
-    const info: CloseInfo = { code: "ABORTED", reason: text, initiator: "local" };
+    const info: CloseInfo = { code: "ABORTED", reason: inWords(reason), initiator: "local" };
     this.finalize(error === undefined ? info : { ...info, error }, "abort");
     this.inbox.abort();
   }
