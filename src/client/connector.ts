@@ -22,7 +22,7 @@ import type { AnyHandler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import type { AnyPeer } from "../peer/peer.ts";
 import { EventStream } from "../peer/event_stream.ts";
-import { Hooks } from "../peer/hooks.ts";
+import { Hooks, printable } from "../peer/hooks.ts";
 import { type SessionSettings, wireLimits } from "../peer/options.ts";
 import { backoffDelay, type ReconnectPolicy } from "../session/backoff.ts";
 import type { SessionEnd } from "../session/events.ts";
@@ -170,7 +170,7 @@ export class Connector implements CoreOwner {
     const { core } = this;
     if (welcome !== undefined) core.id = welcome.id;
     this.#everOpened = true;
-    this.#options.logger?.info?.(`Connected to ${core.remoteAddr} as ${core.id}`);
+    this.#options.logger?.info?.(`Connected to ${core.remoteAddr} as ${printable(core.id)}`);
     this.events.emit({ type: "connect", remoteAddr: core.remoteAddr, session: "new" });
     this.#opened.resolve();
     const { driver } = core;
@@ -406,7 +406,7 @@ function infoOf({ code, reason, initiator, error }: CloseInfo): CloseInfo {
 }
 
 function describe({ code, reason }: CloseInfo): string {
-  return reason === "" ? code : `${reason} (${code})`;
+  return reason === "" ? code : `${printable(reason)} (${code})`;
 }
 
 function asConnectError(error: unknown, what: string): ConnectError {

@@ -16,6 +16,7 @@ import type { RunningCall } from "../session/calls.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { type Link, linkOf } from "../stream/link.ts";
+import { inWords } from "./abort_with.ts";
 import { type DriverEvents, SessionDriver } from "./driver.ts";
 import { PeerCalls } from "./calls.ts";
 import { Inbox } from "./inbox.ts";
@@ -187,12 +188,7 @@ export class PeerCore implements DriverEvents {
     // What is left of a closed peer is its farewell, if anything.
     if (this.state === "closed") return this.#driver?.abort();
     const error = reason instanceof VnetError ? reason : undefined;
-    const text = reason instanceof Error
-      ? reason.message
-      : reason === undefined
-      ? ""
-      : String(reason);
-    const info: CloseInfo = { code: "ABORTED", reason: text, initiator: "local" };
+    const info: CloseInfo = { code: "ABORTED", reason: inWords(reason), initiator: "local" };
     this.finalize(error === undefined ? info : { ...info, error }, "abort");
     this.inbox.abort();
   }

@@ -74,3 +74,12 @@ export function escaped(text: string): string {
       (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
     );
 }
+
+/** As `escaped`, within a sentence: without quotes. */
+export function printable(text: string): string {
+  const short = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  return short.replace(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

@@ -11,6 +11,7 @@ import { Addr } from "../base/addr.ts";
 import type { CloseCode } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
+import { inWords } from "../peer/abort_with.ts";
 import type { PeerCore } from "../peer/core.ts";
 import type { AnySerializer } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
@@ -80,6 +81,8 @@ export class Hub {
   readonly #resolveClosed: (info: DrainInfo) => void;
   readonly #unregistered = new Set<Admission>();
   readonly #admitted = new Map<HubPeer, Admission>();
+  /** Every connection that is not closed, whatever became of it. */
+  readonly #cores = new Set<PeerCore>();
   readonly #rejected = new Map<CloseCode, number>();
   readonly #gone: Record<keyof Traffic, number> = {
     bytesIn: 0,
@@ -93,8 +96,8 @@ export class Hub {
   readonly #pauses = new Set<() => void>();
   #peak = 0;
   #total = 0;
-  #closing: Promise<DrainInfo> | undefined;
-  #stopped = false;
+  /** How it ends; `undefined` while it does not. */
+  #outcome: CloseInfo | undefined;
   /** Resolves when the listeners have let go of their addresses. Never rejects. */
   #letGo: Promise<unknown> = Promise.resolve();
   #over = false;
@@ -135,7 +138,10 @@ export class Hub {
     if (full) this.#limitMet("maxConnections", origin);
     const refusal = full ? "TOO_MANY_CONNECTIONS" : undefined;
     const admission = new Admission(this, { settings, serializer, refusal });
+    const { core } = admission;
     this.#unregistered.add(admission);
+    this.#cores.add(core);
+    core.closed.then(() => this.#cores.delete(core));
     admission.start(transport);
     return admission;
   }
@@ -261,57 +267,50 @@ export class Hub {
   // ── endings ──
 
   close(options: CloseOptions = {}): Promise<DrainInfo> {
-    this.#closing ??= this.#close(options);
-    return this.#closing;
+    if (this.#outcome !== undefined) return this.closed;
+    const { reason = "The server is closing" } = options;
+    this.#stop({ code: "NORMAL", reason, initiator: "local" });
+    this.events.emit({ type: "drain", initiator: "local" });
+    for (const core of [...this.#cores]) core.close({ ...options, reason }, "DRAINING");
+    return this.closed;
   }
 
   abort(reason?: unknown): void {
     if (this.#over) return;
-    const text = reason instanceof Error
-      ? reason.message
-      : reason === undefined
-      ? ""
-      : String(reason);
-    const peers = [...this.#admitted.values(), ...this.#unregistered];
-    this.#stop();
-    const total = new Total();
-    for (const { core } of peers) {
-      core.abort(reason);
-      core.closed.then((info) => total.add(info));
-    }
-    // A microtask later, when every peer has told what it cut.
-    Promise.resolve().then(() => this.#finish(total.info("ABORTED", text)));
+    this.#stop({ code: "ABORTED", reason: inWords(reason), initiator: "local" });
+    for (const core of [...this.#cores]) core.abort(reason);
   }
 
-  async #close(options: CloseOptions): Promise<DrainInfo> {
-    this.#stop();
-    this.events.emit({ type: "drain", initiator: "local" });
-    const { reason = "The server is closing" } = options;
-    for (const { core } of this.#unregistered) core.end("DRAINING", reason);
-    const cores = [...this.#admitted.values()].map(({ core }) => core);
-    const ends = await Promise.all(
-      cores.map((core) => core.close({ ...options, reason }, "DRAINING")),
-    );
-    const total = new Total();
-    for (const end of ends) total.add(end);
-    this.#finish(total.info("NORMAL", reason));
-    return await this.closed;
-  }
-
-  #stop(): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
+  /** Takes nobody in any more, and ends when all connections have. A later outcome replaces this one. */
+  #stop(outcome: CloseInfo): void {
+    const stopped = this.#stopped;
+    this.#outcome = outcome;
+    if (stopped) return;
     this.#letGo = Promise.all(this.options.listeners.map(closeListener));
     for (const wake of this.#pauses) wake();
+    this.#finish(outcome);
   }
 
-  #finish(info: DrainInfo): void {
-    if (this.#over) return;
+  async #finish(outcome: CloseInfo): Promise<void> {
+    const cores = [...this.#cores];
+    // What those had left that are over already is not the server's end.
+    const counted = new Set(cores.filter(({ state }) => state !== "closed"));
+    const total = new Total();
+    await Promise.all(cores.map(async (core) => {
+      const end = await core.closed;
+      if (counted.has(core)) total.add(end);
+    }));
     this.#over = true;
+    const info = total.info(this.#outcome ?? outcome);
     this.options.logger?.info?.(`Closed: ${info.reason}`);
     this.events.emit({ type: "close", info });
     this.events.close();
-    this.#letGo.then(() => this.#resolveClosed(info));
+    await this.#letGo;
+    this.#resolveClosed(info);
+  }
+
+  get #stopped(): boolean {
+    return this.#outcome !== undefined;
   }
 
   // ── accepting ──

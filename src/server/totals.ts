@@ -1,8 +1,7 @@
 /**
  * Sums over the peers of a server.
  */
-import type { CloseCode } from "../base/errors.ts";
-import type { DrainInfo } from "../base/lifecycle.ts";
+import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { Traffic } from "../peer/stats.ts";
 
 /** Adds what one peer has done to a sum. */
@@ -31,15 +30,7 @@ export class Total {
   }
 
   /** The end of the server. */
-  info(code: CloseCode, reason: string): DrainInfo {
-    const { bytes, frames } = this.#unsent;
-    return {
-      code,
-      reason,
-      initiator: "local",
-      unsent: { bytes, frames },
-      finished: this.#finished,
-      cut: this.#cut,
-    };
+  info(outcome: CloseInfo): DrainInfo {
+    return { ...outcome, unsent: this.#unsent, finished: this.#finished, cut: this.#cut };
   }
 }

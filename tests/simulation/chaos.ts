@@ -168,8 +168,10 @@ export class Chaos {
     const { server } = this;
     if (server === undefined) return;
     this.server = undefined;
-    if (rng.int(2) === 0) server.abort();
-    else server.close(rng.int(1_500));
+    const how = rng.int(4);
+    if (how > 0) server.close(rng.int(1_500));
+    if (how === 1) await this.#world.sleep(rng.int(1_000));
+    if (how < 2) server.abort();
     await this.#world.sleep(this.#world.around(1_000));
     if (this.server === undefined) this.server = await ServerActor.start(this.#world);
   }
@@ -193,12 +195,12 @@ export class Chaos {
     const { rng } = this.#world;
     const client = rng.pick([...this.clients.values()]);
     if (client.client.state === "closed" || client.client.state === "draining") return;
-    if (rng.int(2) === 0) {
-      client.abort();
-    } else {
-      if (rng.int(4) === 0) this.#blockWrites(client);
-      await client.close(rng.int(1_500));
-    }
+    const how = rng.int(4);
+    if (how > 0 && rng.int(4) === 0) this.#blockWrites(client);
+    const closing = how > 0 ? client.close(rng.int(1_500)) : undefined;
+    if (how === 1) await this.#world.sleep(rng.int(1_000));
+    if (how < 2) client.abort();
+    await closing;
     if (rng.int(2) === 0 && !this.#world.healed) await this.#world.sleep(rng.int(2_000));
     this.clients.set(client.id, new ClientActor(this.#world, client.id));
   }

@@ -66,6 +66,7 @@ export class ClientActor implements ClientLog {
     this.#world.note(`${this.id} aborts`);
     this.#stopped = true;
     this.client.abort();
+    this.#world.promised(`abort of ${this.id}`, this.client.closed, 0);
   }
 
   /** Ends it as a program that finishes. */

@@ -67,6 +67,7 @@ export class ServerActor {
     this.#world.note("server aborts");
     this.#stopped = true;
     this.server.abort();
+    this.#world.promised("abort of server", this.server.closed, 0);
   }
 
   /** Ends it as a program that finishes. */
