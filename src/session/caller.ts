@@ -32,6 +32,8 @@ export interface CallerOptions {
   readonly lane: RequestLane;
   /** Ids are given from here on. @default {1} */
   readonly firstId?: number;
+  /** After this one they begin anew. @default {2147483647} */
+  readonly lastId?: number;
 }
 
 /** An answer that comes in fragments. */
@@ -241,9 +243,10 @@ export class Caller {
 
   /** Rising, from the start again after the last one, and passing over those that are live. */
   #freeId(): number {
+    const { lastId = MAX_ID } = this.#options;
     let id: number;
     do {
-      id = this.#nextId > MAX_ID ? this.#firstId : this.#nextId;
+      id = this.#nextId > lastId ? this.#firstId : this.#nextId;
       this.#nextId = id + 2;
     } while (this.#calls.get(id) !== undefined);
     return id;

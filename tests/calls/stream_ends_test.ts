@@ -81,6 +81,48 @@ Deno.test("leaving the loop ends what the handler passed on, though no item ever
   await client.close();
 });
 
+Deno.test("what a handler gives too late is ended, and a generator not even begun", async () => {
+  let begun = 0;
+  let ended = 0;
+  const gates: (() => void)[] = [];
+  const [upstream] = await makePair({}, {
+    methods: {
+      silent: async function* (_input, { signal }) {
+        try {
+          yield* [];
+          await aborted(signal);
+        } finally {
+          ended++;
+        }
+      },
+    },
+  });
+  async function* items() {
+    begun++;
+    yield 1;
+  }
+  const late = async <T>(give: () => T) => {
+    await new Promise<void>((resolve) => gates.push(resolve));
+    return give();
+  };
+  const methods = { own: () => late(items), passed: () => late(() => upstream.stream("silent")) };
+  // Cancelled, and lost.
+  const [client, server] = await makePair({}, { methods });
+  for (const how of ["cancel", "lose"]) {
+    const streams = [client.stream("own"), client.stream("passed")];
+    await settle();
+    if (how === "cancel") { for (const stream of streams) stream.cancel(); }
+    else client.abort();
+    await settle();
+    for (const open of gates.splice(0)) open();
+    await settle(10);
+    assertEquals([how, begun, upstream.stats.callsOut], [how, 0, how === "cancel" ? 1 : 2]);
+  }
+  await server.closed;
+  // Given up in the turn in which it was made, the other call was never written.
+  assertEquals([ended, (await upstream.close({ grace: 1_000 })).cut], [0, 0]);
+});
+
 Deno.test("a generator that throws does so at the loop, after all items before it", async () => {
   await using world = await makeWorld({
     server: {
@@ -236,7 +278,7 @@ Deno.test("idleTimeout is how long the loop waits for the next item, and no slow
 
   const slow: unknown[] = [];
   const loop = async () => {
-    for await (const item of client.stream("items", [1, 1, 1], { idleTimeout: 100 })) {
+    for await (const item of client.stream("items", [1, 1, 300], { idleTimeout: 100 })) {
       slow.push(item);
       await sim.sleep(400);
     }

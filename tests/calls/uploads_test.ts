@@ -169,6 +169,26 @@ Deno.test("an upload that waits for its next item learns at once that nobody wan
   assertEquals([await lost, left], ["UNAVAILABLE maybe", 3]);
 });
 
+Deno.test("the stream of a handler that has ended ends quietly, whoever still reads it", async () => {
+  const seen: unknown[] = [];
+  const [client] = await makePair({}, {
+    methods: {
+      background: (_input, { stream }) => {
+        drain(stream).then((end) => seen.push(end));
+        return "done";
+      },
+    },
+  });
+  async function* source() {
+    yield 1;
+    await new Promise(() => {});
+  }
+  assertEquals(await client.call("background", 0, { stream: source() }), "done");
+  await settle();
+  assertEquals(seen, [{ items: [], end: undefined }]);
+  await client.close();
+});
+
 Deno.test("an upload that throws cancels the call, and is the cause", async () => {
   const seen: unknown[] = [];
   await using world = await makeWorld({

@@ -91,6 +91,7 @@ Deno.test("Client.send() with offline: reject fails at once where there is no li
   await serveText(sim, { onMessage: ({ body }) => got.push(body) });
   await sim.run(client.opened);
   await client.send("in time");
+  await sim.advance(0);
   sim.link(client).blackhole();
   client.send("y".repeat(500_000));
   client.send("kept, since there was a link");

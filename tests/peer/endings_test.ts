@@ -24,7 +24,14 @@ for (const [name, pick] of ENDS) {
     const { here, there } = pick(pair);
     const started = sim.clock.now();
     const info = await sim.run(here.close({ reason: "Done" }));
-    assertEquals(info, { code: "NORMAL", reason: "Done", initiator: "local", unsent: NOTHING });
+    assertEquals(info, {
+      code: "NORMAL",
+      reason: "Done",
+      initiator: "local",
+      unsent: NOTHING,
+      finished: 0,
+      cut: 0,
+    });
     const other = await sim.run(there.closed);
     assertEquals([other.code, other.reason, other.initiator], ["NORMAL", "Done", "remote"]);
     assertEquals(sim.clock.now() - started, 40);

@@ -30,7 +30,10 @@ const SESSION: [Common, string][] = [
   [{ limits: { maxMessageLength: 0 } }, "'limits.maxMessageLength'"],
   [{ limits: { maxMessageLength: 2 ** 31 + 1 } }, "'limits.maxMessageLength'"],
   [{ limits: { maxMetadataLength: -1 } }, "'limits.maxMetadataLength'"],
-  [{ limits: { maxFrameLength: 16_384 } }, "'limits.maxMetadataLength'"],
+  [
+    { limits: { maxFrameLength: 16_384, maxMetadataLength: 16_384 } },
+    "'limits.maxMetadataLength'",
+  ],
   [{ limits: { maxQueuedBytes: 0 } }, "'limits.maxQueuedBytes'"],
   [{ limits: { maxQueuedBytes: NaN } }, "'limits.maxQueuedBytes'"],
 ];

@@ -96,6 +96,7 @@ export interface EndOptions {
   /** What the other end accepts. */
   readonly remote?: Partial<WireLimits>;
   readonly firstId?: number;
+  readonly lastId?: number;
 }
 
 /** One machine. */
@@ -109,11 +110,11 @@ export class CallEnd implements CallEvents {
   readonly log: string[] = [];
   readonly #out = new OutBuffer();
 
-  constructor({ side, limits = {}, remote = {}, firstId = 1 }: EndOptions) {
+  constructor({ side, limits = {}, remote = {}, ...ids }: EndOptions) {
     this.side = side;
     const local = { ...LIMITS, ...limits };
     this.machine = new CallMachine(
-      { side, local, remote: { ...LIMITS, ...remote }, lane: this.lane, firstId },
+      { side, local, remote: { ...LIMITS, ...remote }, lane: this.lane, ...ids },
       new SendCount(),
       this,
     );
@@ -180,11 +181,12 @@ export class CallPair {
       readonly client?: Partial<WireLimits>;
       readonly server?: Partial<WireLimits>;
       readonly firstId?: number;
+      readonly lastId?: number;
     } = {},
   ) {
-    const { client = {}, server = {}, firstId = 1 } = options;
-    this.client = new CallEnd({ side: "client", limits: client, remote: server, firstId });
-    this.server = new CallEnd({ side: "server", limits: server, remote: client, firstId });
+    const { client = {}, server = {}, ...ids } = options;
+    this.client = new CallEnd({ side: "client", limits: client, remote: server, ...ids });
+    this.server = new CallEnd({ side: "server", limits: server, remote: client, ...ids });
   }
 
   /** Carries what one end writes in one turn to the other; tells the frames. */

@@ -102,6 +102,19 @@ Deno.test("Callee holds no more than twice maxMessage of inputs, whole or half",
   assertEquals([again.log, pair.server.machine.callee.size], [["responded"], 0]);
 });
 
+Deno.test("Callee holds no more than twice maxMessage of small inputs either", () => {
+  const pair = new CallPair({ server: { maxMessage: 1_000 } });
+  const calls = Array.from({ length: 4 }, () => pair.client.call({ payload: new Uint8Array(900) }));
+  pair.settle();
+  const refused = "failed RESOURCE_EXHAUSTED not executed";
+  assertEquals(calls.map(({ log }) => log.join()), ["", "", refused, refused]);
+  pair.server.answer();
+  pair.settle();
+  const next = pair.client.call({ payload: new Uint8Array(900) });
+  pair.settle();
+  assertEquals([next.log, pair.server.requests.length], [[], 2]);
+});
+
 Deno.test("CallMachine R1 drops answers to no call, and cuts off a flood of them", () => {
   const stray = [
     (out: Out) => wire.encodeResponse(out, 9, 1, true, EMPTY),

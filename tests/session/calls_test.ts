@@ -81,6 +81,31 @@ Deno.test("Caller R3 wraps its ids and passes over those that are live", () => {
   }
 });
 
+Deno.test("Caller R3 passes over live ids for as long as they are live, turn after turn", () => {
+  for (const client of [true, false]) {
+    const pair = new CallPair({ lastId: 15 });
+    const [from, to] = client ? [pair.client, pair.server] : [pair.server, pair.client];
+    const held = Array.from({ length: 4 }, () => from.call());
+    pair.settle();
+    const running = to.requests.splice(0);
+    const ids: number[] = [];
+    for (let n = 0; n < 40; n++) {
+      const call = from.call();
+      pair.settle();
+      to.answer();
+      pair.settle();
+      assertEquals(call.log, ["responded"]);
+      ids.push(call.id);
+    }
+    const free = client ? [9, 11, 13, 15] : [10, 12, 14];
+    assertEquals(ids, Array.from({ length: 40 }, (_, n) => free[n % free.length] ?? 0));
+    assertEquals(held.map(({ log }) => log.length), [0, 0, 0, 0]);
+    for (const call of running) to.machine.callee.respond(call, EMPTY);
+    pair.settle();
+    assert(held.every(({ log }) => log.length === 1));
+  }
+});
+
 Deno.test("Caller R3 reuses an id once it is free, and not before", () => {
   const pair = new CallPair({ firstId: 2 ** 31 - 3 });
   const first = pair.client.call();
