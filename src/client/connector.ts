@@ -23,6 +23,7 @@ import { HandlerTable } from "../peer/calls.ts";
 import type { AnyPeer } from "../peer/peer.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { Hooks, printable } from "../peer/hooks.ts";
+import { helloOf, randomBytes } from "../peer/greeting.ts";
 import { type SessionSettings, wireLimits } from "../peer/options.ts";
 import { backoffDelay, type ReconnectPolicy } from "../session/backoff.ts";
 import type { SessionEnd } from "../session/events.ts";
@@ -58,8 +59,6 @@ export interface ConnectorOptions {
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly onDisconnect: ((info: CloseInfo) => unknown) | undefined;
 }
-
-const encoder = new TextEncoder();
 
 /** How one link ended, and whether a session was open on it. */
 interface LinkEnd {
@@ -102,7 +101,7 @@ export class Connector implements CoreOwner {
       return true;
     });
     this.events = new EventStream(options.onEvent, (error) => this.#hooks.reportQuietly(error));
-    this.#instance = Uint8Array.from({ length: 12 }, () => Math.floor(runtime.random() * 256));
+    this.#instance = randomBytes(runtime, 12);
     const auth = typeof options.auth === "function" ? "" : options.auth;
     // Once for nothing: what cannot be encoded is the application's mistake, to be told at once.
     encodeHello(new OutBuffer(), this.#hello(wireLimits(settings), id, auth));
@@ -336,17 +335,7 @@ export class Connector implements CoreOwner {
     const instance = new Uint8Array(16);
     instance.set(this.#instance);
     new DataView(instance.buffer).setUint32(12, this.#hellos);
-    return {
-      limits,
-      clientId,
-      authScheme: "",
-      auth: typeof auth === "string" ? encoder.encode(auth) : new Uint8Array(auth),
-      agent: "vnet",
-      serializer: serializer.name,
-      instance,
-      path: "",
-      metadata,
-    };
+    return helloOf({ limits, clientId, auth, serializer: serializer.name, instance, metadata });
   }
 
   #failure({ end, opened }: LinkEnd): VnetError {

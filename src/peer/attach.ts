@@ -14,6 +14,7 @@ import { PeerCore } from "./core.ts";
 import type { AnySerializer, CoreOwner } from "./owner.ts";
 import type { AnyHandler } from "./call_options.ts";
 import { HandlerTable } from "./calls.ts";
+import { helloOf, randomBytes, welcomeOf } from "./greeting.ts";
 import { guarded, Hooks } from "./hooks.ts";
 import { type Limits, resolveSession, type SessionOptions, wireLimits } from "./options.ts";
 import { type AnyPeer, type Peer, PeerFace } from "./peer.ts";
@@ -46,8 +47,6 @@ interface AttachedOptions {
   readonly onDisconnect: ((info: CloseInfo) => unknown) | undefined;
 }
 
-const encoder = new TextEncoder();
-
 /** The owner of a core that has one link and no other after it. */
 class Attached implements CoreOwner {
   readonly core: PeerCore;
@@ -74,17 +73,15 @@ class Attached implements CoreOwner {
   start(transport: Transport): void {
     const { side, id, auth, serializer, runtime } = this.#options;
     if (side === "server") return void this.core.run(transport);
-    this.core.run(transport, (limits) => ({
-      limits,
-      clientId: id,
-      authScheme: "",
-      auth: typeof auth === "string" ? encoder.encode(auth) : new Uint8Array(auth),
-      agent: "vnet",
-      serializer: serializer.name,
-      instance: randomBytes(runtime, 16),
-      path: "",
-      metadata: {},
-    }));
+    this.core.run(transport, (limits) =>
+      helloOf({
+        limits,
+        clientId: id,
+        auth,
+        serializer: serializer.name,
+        instance: randomBytes(runtime, 16),
+        metadata: {},
+      }));
   }
 
   peer(): AnyPeer {
@@ -103,15 +100,9 @@ class Attached implements CoreOwner {
     const problem = clientIdProblem(hello.clientId);
     if (problem !== undefined) return machine?.reject("CLIENT_ID_INVALID", problem, 0, epoch);
     core.id = hello.clientId;
-    machine?.welcome({
-      limits: this.#limits,
-      sessionId: randomBytes(runtime, 16),
-      secret: new Uint8Array(32),
-      epoch,
-      id: core.id,
-      agent: "vnet",
-      serializer: serializer.name,
-    }, hello);
+    const limits = this.#limits;
+    const { id } = core;
+    machine?.welcome(welcomeOf(runtime, { limits, id, epoch, serializer: serializer.name }), hello);
   }
 
   sessionOpened(welcome: Welcome | undefined): void {
@@ -192,8 +183,4 @@ export async function attachPeer<S extends Side, C extends AnyContract = Untyped
     throw signal?.aborted ? signal.reason : error;
   });
   return peer;
-}
-
-function randomBytes(runtime: Runtime, length: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length }, () => Math.floor(runtime.random() * 256));
 }

@@ -202,7 +202,7 @@ export class PeerCore implements DriverEvents {
     const silent = this.side === "client" && this.state !== "open" && this.state !== "draining";
     if (silent) return this.finalize(info, "abort");
     this.#end ??= info;
-    this.#cut = this.openCalls + this.#lost;
+    this.#cut = this.openCalls;
     driver?.machine.close(code, reason, initiator);
     driver?.flush();
     this.finalize(info, "linger");

@@ -7,12 +7,12 @@
  * 3. A handler's signal fires once, when its answer is of no use any more.
  */
 import type { Clock } from "../base/types.ts";
-import { Deadlines } from "../base/deadlines.ts";
 import { type RpcCode, RpcError } from "../base/errors.ts";
 import { problem, type RunningCall } from "../session/calls.ts";
 import type { CallMachine } from "../session/call_machine.ts";
 import { readBody } from "./bodies.ts";
 import type { AnyHandler, CallContext } from "./call_options.ts";
+import { DeadlineTimer } from "./deadline_timer.ts";
 import { ItemQueue } from "./item_queue.ts";
 import type { AnySerializer } from "./owner.ts";
 import type { AnyPeer } from "./peer.ts";
@@ -44,14 +44,13 @@ const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
 /** The answering half of a peer. */
 export class IncomingCalls {
   readonly #options: IncomingOptions;
-  readonly #deadlines = new Deadlines<RunningCall>();
-  #timer: Disposable | undefined;
-  #timerAt = Infinity;
+  readonly #deadlines: DeadlineTimer<RunningCall>;
   #begun = 0;
   #now = -Infinity;
 
   constructor(options: IncomingOptions) {
     this.#options = options;
+    this.#deadlines = new DeadlineTimer(options.clock, (call) => this.#expire(call));
   }
 
   /** A call came. */
@@ -102,9 +101,6 @@ export class IncomingCalls {
 
   /** The peer is over. */
   end(): void {
-    this.#timer?.[Symbol.dispose]();
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
     this.#deadlines.clear();
   }
 
@@ -212,7 +208,6 @@ export class IncomingCalls {
     call.running = context;
     if (call.cancelled || call.deadlineAt === Infinity) return;
     this.#deadlines.add(call);
-    this.#arm();
   }
 
   #done(call: RunningCall, context: Context | undefined): void {
@@ -222,24 +217,9 @@ export class IncomingCalls {
     this.#options.settled();
   }
 
-  #arm(): void {
-    const at = this.#deadlines.nextAt;
-    if (at >= this.#timerAt) return;
-    this.#timer?.[Symbol.dispose]();
-    this.#timerAt = at;
-    this.#timer = this.#options.clock.setTimer(at, () => this.#expire(), true);
-  }
-
-  #expire(): void {
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
-    for (const call of this.#deadlines.takeDue(this.#options.clock.now())) {
-      const late = new RpcError("DEADLINE_EXCEEDED", "The caller's time is over", {
-        initiator: "remote",
-      });
-      call.running?.abort(late);
-    }
-    this.#arm();
+  #expire(call: RunningCall): void {
+    const message = "The caller's time is over";
+    call.running?.abort(new RpcError("DEADLINE_EXCEEDED", message, { initiator: "remote" }));
   }
 }
 

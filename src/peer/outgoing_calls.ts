@@ -8,7 +8,6 @@
  * 3. A call that was never written outlives its session, within its deadline.
  */
 import type { Clock } from "../base/types.ts";
-import { Deadlines } from "../base/deadlines.ts";
 import { type Executed, RpcError, type RpcErrorOptions } from "../base/errors.ts";
 import { type CallInit, type PendingCall, RequestLane } from "../session/calls.ts";
 import type { CallMachine } from "../session/call_machine.ts";
@@ -16,6 +15,7 @@ import type { RpcCode } from "../base/errors.ts";
 import { metadataSize } from "../wire/metadata.ts";
 import type { CallOptions, CallStream } from "./call_options.ts";
 import type { AnySerializer } from "./owner.ts";
+import { DeadlineTimer } from "./deadline_timer.ts";
 import { checkName } from "./names.ts";
 import { type CallHost, StreamCall, UnaryCall } from "./pending.ts";
 
@@ -52,13 +52,12 @@ export class OutgoingCalls implements CallHost {
   /** Calls that wait to be written. */
   readonly lane = new RequestLane();
   readonly #options: OutgoingOptions;
-  readonly #deadlines = new Deadlines<PendingCall>();
-  #timer: Disposable | undefined;
-  #timerAt = Infinity;
+  readonly #deadlines: DeadlineTimer<PendingCall>;
   #now: number | undefined;
 
   constructor(options: OutgoingOptions) {
     this.#options = options;
+    this.#deadlines = new DeadlineTimer(options.clock, (call) => this.#expire(call));
   }
 
   /** Calls whose callers wait. */
@@ -103,9 +102,6 @@ export class OutgoingCalls implements CallHost {
       this.lane.giveUp(call);
       this.settle(call, rpcError("UNAVAILABLE", reason, executed));
     }
-    this.#timer?.[Symbol.dispose]();
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
   }
 
   // ── CallHost ──
@@ -140,9 +136,7 @@ export class OutgoingCalls implements CallHost {
   /** A call's deadline has come nearer. */
   hurry(call: PendingCall): void {
     if (call.place < 0) return;
-    this.#deadlines.delete(call);
     this.#deadlines.add(call);
-    this.#arm();
   }
 
   /** The caller gives up: the other end is told, if it knows of the call. */
@@ -211,7 +205,6 @@ export class OutgoingCalls implements CallHost {
     }
     this.#options.counted();
     this.#deadlines.add(call);
-    this.#arm();
     this.lane.push(call);
     this.#options.wake();
   }
@@ -220,25 +213,10 @@ export class OutgoingCalls implements CallHost {
     if (call instanceof UnaryCall || call instanceof StreamCall) call.giveUp(error);
   }
 
-  #arm(): void {
-    const at = this.#deadlines.nextAt;
-    if (at >= this.#timerAt) return;
-    this.#timer?.[Symbol.dispose]();
-    this.#timerAt = at;
-    this.#timer = this.#options.clock.setTimer(at, () => this.#expire(), true);
-  }
-
-  #expire(): void {
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
-    for (const call of this.#deadlines.takeDue(this.#options.clock.now())) {
-      const executed = this.abandon(call, "DEADLINE_EXCEEDED");
-      this.settle(
-        call,
-        rpcError("DEADLINE_EXCEEDED", `The call of '${call.method}' took too long`, executed),
-      );
-    }
-    this.#arm();
+  #expire(call: PendingCall): void {
+    const executed = this.abandon(call, "DEADLINE_EXCEEDED");
+    const message = `The call of '${call.method}' took too long`;
+    this.settle(call, rpcError("DEADLINE_EXCEEDED", message, executed));
   }
 }
 

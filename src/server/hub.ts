@@ -17,6 +17,7 @@ import type { AnySerializer } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import { EventStream } from "../peer/event_stream.ts";
+import { randomBytes, welcomeOf } from "../peer/greeting.ts";
 import { escaped, Hooks } from "../peer/hooks.ts";
 import { type SessionSettings, wireLimits } from "../peer/options.ts";
 import type { Traffic } from "../peer/stats.ts";
@@ -109,7 +110,7 @@ export class Hub {
     this.hooks = new Hooks(logger, (error) => this.#tell(error, undefined));
     this.events = new EventStream(options.onEvent, (error) => this.hooks.reportQuietly(error));
     this.addrs = listeners.map(({ addr }) => Addr.of(addr));
-    this.epoch = Uint8Array.from({ length: 8 }, () => Math.floor(runtime.random() * 256));
+    this.epoch = randomBytes(runtime, 8);
     const { promise, resolve } = Promise.withResolvers<DrainInfo>();
     this.closed = promise;
     this.#resolveClosed = resolve;
@@ -185,16 +186,9 @@ export class Hub {
   /** What a client that is let in is told. */
   welcome(id: string): Welcome {
     const { runtime, settings, serializer } = this.options;
-    return {
-      limits: wireLimits(settings),
-      sessionId: Uint8Array.from({ length: 16 }, () => Math.floor(runtime.random() * 256)),
-      // Nothing can be resumed yet, so there is nothing to prove.
-      secret: new Uint8Array(32),
-      epoch: this.epoch,
-      id,
-      agent: "vnet",
-      serializer: serializer.name,
-    };
+    const { epoch } = this;
+    const limits = wireLimits(settings);
+    return welcomeOf(runtime, { limits, id, epoch, serializer: serializer.name });
   }
 
   /** Enters a client. */

@@ -213,6 +213,35 @@ Deno.test("call() refuses an input that the other end would not take", async () 
   await client.close();
 });
 
+Deno.test("calls and messages arrive in the order in which they were made", async () => {
+  const seen: unknown[] = [];
+  await using world = await makeWorld({
+    server: {
+      onMessage: ({ body }) => void seen.push(body),
+      methods: { f: (n) => void seen.push(n) },
+    },
+  });
+  const { client, run, sim } = world;
+  const made = async () => {
+    const work: Promise<unknown>[] = [];
+    for (let n = 0; n < 100; n += 5) {
+      work.push(client.send(n), client.call("f", n + 1), client.call("f", n + 2));
+      work.push(client.send(n + 3), client.send(n + 4));
+    }
+    await Promise.all(work);
+  };
+  const expected = Array.from({ length: 100 }, (_, n) => n);
+  await run(made());
+  await sim.advance(10);
+  assertEquals(seen.splice(0), expected);
+  sim.link(client).cut();
+  await sim.advance(0);
+  assertEquals(client.state, "waiting");
+  await run(made());
+  await sim.advance(10);
+  assertEquals(seen, expected, "As do those that waited for a link");
+});
+
 Deno.test("call() within a handler, and from onConnect", async () => {
   const got: unknown[] = [];
   await using world = await makeWorld({

@@ -360,6 +360,16 @@ Deno.test("CallOutput takes turns between streams, and between streams and other
   assertEquals([first.call.items.length], [1]);
 });
 
+Deno.test("CallOutput gives no stream a second turn for being told of its items one by one", () => {
+  const first = download();
+  const { pair } = first;
+  const second = another(pair);
+  const item = () => new Uint8Array(1_000);
+  for (let n = 0; n < 10; n++) push(pair.server, first.flow, item());
+  push(pair.server, second.flow, ...Array.from({ length: 10 }, item));
+  assertEquals(pair.carry(pair.server).map(({ id }) => id), Array(10).fill([1, 3]).flat());
+});
+
 Deno.test("CallOutput gives a small call its turn within two pieces of any number of streams", () => {
   const first = download();
   const { pair } = first;
