@@ -94,11 +94,11 @@ export class PeerCore implements DriverEvents {
       counters: this.counters,
       callTimeout,
       maxWaiting: limits.maxInFlight,
-      maxWaitingBytes: limits.maxQueuedBytes,
+      maxWaitingBytes: Math.max(limits.maxQueuedBytes, limits.maxMessageLength),
       machine: () => this.#driver?.machine.calls,
       wake,
       nextOrder,
-      refusal: () => this.#callRefusal(),
+      refusal: (nested?: boolean) => this.#callRefusal(nested === true),
       handler: (method) => owner.handler(method),
       peer: () => owner.peer(),
       report: (error) => owner.report(error),
@@ -325,7 +325,9 @@ export class PeerCore implements DriverEvents {
     return this.#closedError("Cannot send message as there is no open link");
   }
 
-  #callRefusal(): string | undefined {
+  /** A drain lets calls finish that were accepted, and what they call themselves. */
+  #callRefusal(nested: boolean): string | undefined {
+    if (this.state === "draining" && nested) return undefined;
     if (this.state === "closed" || this.state === "draining") return "The peer is closed";
     if (this.state === "open" || this.#options.settings.queue.offline === "keep") return undefined;
     return "There is no open link";

@@ -15,7 +15,10 @@ export interface Limits {
   readonly maxMessageLength: number;
   /** The largest metadata block that is taken, in bytes. @default {16384, or a quarter of `maxFrameLength`} */
   readonly maxMetadataLength: number;
-  /** How much may wait to be sent, in bytes; calls are counted apart. @default {1048576} */
+  /**
+   * How much may wait to be sent, in bytes. Calls are counted apart: as much as one message may have.
+   * @default {1048576}
+   */
   readonly maxQueuedBytes: number;
   /** Calls of the other end that may run at once; of our own as many may wait. @default {1024} */
   readonly maxInFlight: number;

@@ -34,8 +34,8 @@ export interface OutgoingOptions {
   readonly wake: () => void;
   /** The next place in the order of everything that is sent. */
   readonly nextOrder: () => number;
-  /** Why no call can be made now. */
-  readonly refusal: () => string | undefined;
+  /** Why no call can be made now. `nested`: it is made for one that is being answered. */
+  readonly refusal: (nested: boolean) => string | undefined;
   /** A call was made. */
   readonly counted: () => void;
   /** A call has ended. */
@@ -183,15 +183,18 @@ export class OutgoingCalls implements CallHost {
     const { refusal, maxWaiting, maxWaitingBytes, machine } = this.#options;
     if (signal?.aborted) return { reason: signal.reason };
     if (parent?.signal.aborted) return refused("CANCELLED", PARENT_ENDED);
-    const closed = refusal();
+    const closed = refusal(parent !== undefined);
     if (closed !== undefined) return refused("UNAVAILABLE", closed);
     if (deadline <= this.now()) {
       return refused("DEADLINE_EXCEEDED", `Cannot call '${method}' as its time is over already`);
     }
     const { lane } = this;
+    const calls = machine();
+    // What can be written as soon as this turn ends does not wait.
+    const waiting = lane.size - (calls?.caller.room ?? 0);
     // A call on behalf of another must not wait for a place: two ends that wait for each other would.
-    const crowded = parent !== undefined && machine()?.caller.hasRoom(lane.size) === false;
-    const full = lane.size >= maxWaiting ||
+    const crowded = parent !== undefined && calls !== undefined && waiting >= 0;
+    const full = waiting >= maxWaiting ||
       (lane.bytes > 0 && lane.bytes + payload.length > maxWaitingBytes);
     if (!crowded && !full) return undefined;
     return refused("RESOURCE_EXHAUSTED", `Cannot call '${method}' as too many calls wait already`);

@@ -71,14 +71,14 @@ export class Caller {
     return this.#calls.values().filter(({ state }) => state === "written").length;
   }
 
-  /** Whether there is a place for another call behind so many that wait. */
-  hasRoom(waiting = 0): boolean {
-    return this.#calls.size + waiting < this.#options.remote.maxCalls;
+  /** How many calls more the other end takes. */
+  get room(): number {
+    return Math.max(0, this.#options.remote.maxCalls - this.#calls.size);
   }
 
   /** Whether the next call of the lane may be written. */
   get ready(): boolean {
-    return this.#options.lane.size > 0 && this.hasRoom();
+    return this.#options.lane.size > 0 && this.room > 0;
   }
 
   /** The call with this id. */

@@ -58,6 +58,28 @@ Deno.test("close() takes no new call, from either end: UNAVAILABLE, not executed
   assertEquals([ran, await fate(client.call("count"))], [0, "UNAVAILABLE no"]);
 });
 
+Deno.test("close() lets what it accepted call back, on behalf of the same call only", async () => {
+  await using world = await makeWorld({
+    server: {
+      methods: {
+        ask: async (_input, call) => {
+          await world.sim.sleep(500);
+          const stranger = await fate(call.peer.call("name"));
+          return [await call.peer.call("name", undefined, { parent: call }), stranger];
+        },
+      },
+    },
+    client: { methods: { name: () => "Ann" } },
+  });
+  const { client, peer, run, sim } = world;
+  const asked = client.call("ask");
+  await sim.advance(10);
+  const closed = peer.close();
+  assertEquals(await run(asked), ["Ann", "UNAVAILABLE no"]);
+  const { finished, cut } = await run(closed);
+  assertEquals([finished, cut], [1, 0]);
+});
+
 Deno.test("close() of a server drains all its clients", async () => {
   await using world = await makeWorld({
     server: {

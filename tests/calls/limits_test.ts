@@ -42,6 +42,17 @@ Deno.test("calls over the limit wait their turn, in order, and a bounded number 
   assertEquals([most, order], [4, Array.from({ length: 14 }, (_, n) => n)]);
 });
 
+Deno.test("calls of one turn that can be written at its end do not wait, and are not refused", async () => {
+  await using world = await makeWorld({ server: { methods: { size: (it) => String(it).length } } });
+  const { client, run } = world;
+  const small = Array.from({ length: 2_000 }, () => fate(client.call("size", 1)));
+  assertEquals(tally(await run(Promise.all(small))), { OK: 2_000 });
+  const large = Array.from({ length: 300 }, () => fate(client.call("size", "x".repeat(4_096))));
+  assertEquals(tally(await run(Promise.all(large))), { OK: 300 });
+  const many = Array.from({ length: 2_100 }, () => fate(client.call("size", 1)));
+  assertEquals(tally(await run(Promise.all(many))), { OK: 2_048, "RESOURCE_EXHAUSTED no": 52 });
+});
+
 Deno.test("a call that waits for its turn and is given up was not executed", async () => {
   const ran: unknown[] = [];
   await using world = await makeWorld({

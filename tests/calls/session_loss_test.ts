@@ -90,7 +90,7 @@ Deno.test("a call made between two links keeps its deadline, and then did not ru
 Deno.test("calls between two links are bounded in number and in bytes", async () => {
   await using world = await makeWorld({
     server: { methods: { f: () => 1 } },
-    client: { limits: { maxInFlight: 20, maxQueuedBytes: 10_000 } },
+    client: { limits: { maxInFlight: 20, maxQueuedBytes: 1_000, maxMessageLength: 10_000 } },
   });
   const { client, run, sim } = world;
   sim.link(client).cut();
