@@ -24,6 +24,47 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
       /100 clients came, 0 are left: 100 messages in, 300 out$/,
     ],
   },
+  "calls_both_ways.ts": {
+    lines: [
+      "cake is on its way",
+      "no elephant, then",
+      "ann says true",
+      "countdown 1000000 999999 999998",
+      "sum 6",
+      "echo one, one",
+      "echo two, two",
+    ],
+  },
+  "hundred_calls.ts": {
+    lines: [
+      "100 clients called, 100 were called",
+      "hello, client-42: I am server",
+      "I am client 42",
+      "hello, attached: I am server",
+      "I came by another way",
+    ],
+  },
+  "file_stream.ts": {
+    lines: [
+      /^░{50} 0 %$/,
+      /^█{25}░{25} 50 %$/,
+      /^█{50} 100 %$/,
+      "the far side has 67108864 of 67108864 bytes",
+      /^\d+ small calls? meanwhile, the slowest in \d+\.\d ms$/,
+    ],
+  },
+  "call_errors.ts": {
+    lines: [
+      /^an unknown method: UNIMPLEMENTED, executed no: /,
+      /^too slow: DEADLINE_EXCEEDED, executed maybe: /,
+      /^server: a handler failed: Error: the password/,
+      "broken: INTERNAL, executed yes: The handler failed",
+      'busy: UNAVAILABLE, executed yes: The till is busy {"retryIn":20}',
+      "with a retry: invoice 7 is paid",
+      /^a lost link: UNAVAILABLE, executed maybe: /,
+      "paid: 7",
+    ],
+  },
   "register_push.ts": {
     args: ["--interval", "50", "--count", "2"],
     lines: [
