@@ -7,8 +7,8 @@
  *
  * 1. Unconsumed bytes are `buffer[start, end)`, always in one piece.
  * 2. Only memory behind `end` is ever written to, so a view that was taken stays as it is for ever.
- *    A slab is not used again; when its tail is short, a new one takes over and the partial frame
- *    at its end, if there is one, is copied once.
+ *    A slab is not used again, unless its owner knows that there is no view; when its tail is short,
+ *    a new one takes over and the partial frame at its end, if there is one, is copied once.
  * 3. No length that a header claims is allocated: memory grows with the bytes that really came.
  * 4. Work is linear in the bytes, however they are cut into reads.
  */
@@ -212,6 +212,15 @@ export class ByteQueue {
     }
   }
 
+  /** Uses the memory of what was consumed again. Only for an owner who knows that nobody has a view. */
+  rewind(): void {
+    const { buffer, start, end } = this;
+    // Copying no more than was consumed keeps the work linear.
+    if (start === 0 || end - start > start) return;
+    if (end > start) buffer.copyWithin(0, start, end);
+    this.#shift();
+  }
+
   /** Appends a copy of `data`. */
   push(data: Uint8Array): void {
     if (this.buffer.length - this.end < data.length) {
@@ -243,12 +252,18 @@ export class ByteQueue {
     const slab = new Uint8Array(size);
     const { buffer, start, end } = this;
     if (end > start) slab.set(buffer.subarray(start, end));
+    this.buffer = slab;
+    this.#shift();
+  }
+
+  /** The unconsumed bytes have been moved to the front. */
+  #shift(): void {
+    const { start } = this;
     if (this.#searches !== undefined) {
       for (const search of this.#searches) search.at = Math.max(0, search.at - start);
     }
-    this.buffer = slab;
     this.start = 0;
-    this.end = end - start;
+    this.end -= start;
   }
 
   #searchFor(needle: number | Uint8Array): Search {

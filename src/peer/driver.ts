@@ -98,6 +98,10 @@ export class SessionDriver implements LinkSink {
     return this.machine.wanted;
   }
 
+  get shared(): boolean {
+    return this.machine.shared;
+  }
+
   received(buffer: Bytes, start: number, end: number): number {
     const rest = this.machine.receive(buffer, start, end, this.#clock.now());
     this.#events.onRead(rest - start);

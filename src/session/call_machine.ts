@@ -11,7 +11,7 @@
 import { ProtocolError } from "../base/errors.ts";
 import type { Bytes } from "../base/types.ts";
 import * as wire from "../wire/call.ts";
-import { FrameType, HEADER_SIZE } from "../wire/constants.ts";
+import { Flag, FrameType, HEADER_SIZE } from "../wire/constants.ts";
 import { Callee } from "./callee.ts";
 import { Caller, type CallerOptions } from "./caller.ts";
 import { CallOutput } from "./call_output.ts";
@@ -24,6 +24,12 @@ import { MIN_PIECE } from "./reassembly.ts";
 const MAX_PIECE = 32_768;
 /** Answers to nothing that are honest, in one second. */
 const MAX_STRAYS = 1_000;
+/**
+ * Bodies of so many bytes are copied, of so many frames after a fragment: a view would take memory that
+ * the next fragments can use again.
+ */
+const COPIED = 1_024;
+const COPIES = 16;
 /** The longest method, metadata aside, before a payload. */
 const PREFIX = 512;
 
@@ -38,6 +44,8 @@ export class CallMachine {
   readonly #ownParity: number;
   #straysSince = -Infinity;
   #strays = 0;
+  /** Small frames that are still to be copied. */
+  #copies = 0;
 
   constructor(options: CallerOptions, count: SendCount, events: CallEvents) {
     const { side, local, remote } = options;
@@ -77,7 +85,7 @@ export class CallMachine {
     this.output.clear();
   }
 
-  /** Takes a frame of a call. */
+  /** Takes a frame of a call; tells whether a view of its body may have been given away. */
   frame(
     type: number,
     flags: number,
@@ -87,40 +95,77 @@ export class CallMachine {
     start: number,
     end: number,
     now: number,
-  ): void {
+  ): boolean {
+    if (this.#copies > 0 && end - start <= COPIED && type !== FrameType.CREDIT) {
+      this.#copies--;
+      const body = buffer.slice(start, end);
+      this.#take(type, flags, aux, id, body, 0, body.length, now);
+      return false;
+    }
+    return this.#take(type, flags, aux, id, buffer, start, end, now);
+  }
+
+  #take(
+    type: number,
+    flags: number,
+    aux: number,
+    id: number,
+    buffer: Bytes,
+    start: number,
+    end: number,
+    now: number,
+  ): boolean {
+    // Of a payload in fragments all are copied, but the last cannot be told from a whole one.
+    const whole = (flags & Flag.MORE) === 0;
     switch (type) {
       case FrameType.REQUEST:
-        return this.callee.request(flags, id, buffer, start, end, now);
+        this.callee.request(flags, id, buffer, start, end, now);
+        return whole;
       case FrameType.RESPONSE: {
         const call = this.caller.get(id);
-        if (call === undefined) return this.#stray(now);
-        return this.caller.response(call, flags, buffer, start, end);
+        if (call === undefined) this.#stray(now);
+        else this.caller.response(call, flags, buffer, start, end);
+        return whole;
       }
       case FrameType.ERROR: {
         const call = this.caller.get(id);
-        if (call === undefined) return this.#stray(now);
-        return this.caller.error(call, aux, flags, buffer, start, end);
+        if (call === undefined) this.#stray(now);
+        else this.caller.error(call, aux, flags, buffer, start, end);
+        return whole;
       }
       case FrameType.CANCEL:
         if (!this.callee.cancel(id, wire.decodeCancel(aux, start, end))) this.#late(id, now);
-        return;
-      case FrameType.CHUNK:
-        return this.#chunk(flags, id, buffer, start, end, now);
+        return false;
+      case FrameType.CHUNK: {
+        const shared = this.#chunk(flags, id, buffer, start, end, now);
+        if (!shared && end - start >= MIN_PIECE) this.#copies = COPIES;
+        return shared;
+      }
       case FrameType.CREDIT:
-        return this.#credit(id, wire.decodeCredit(buffer, start, end), now);
+        this.#credit(id, wire.decodeCredit(buffer, start, end), now);
+        return false;
     }
+    return false;
   }
 
-  #chunk(flags: number, id: number, buffer: Bytes, start: number, end: number, now: number): void {
+  #chunk(
+    flags: number,
+    id: number,
+    buffer: Bytes,
+    start: number,
+    end: number,
+    now: number,
+  ): boolean {
     if (id % 2 === this.#ownParity) {
       const call = this.caller.get(id);
-      if (call === undefined) this.#stray(now);
-      else this.caller.chunk(call, flags, buffer, start, end);
+      if (call !== undefined) return this.caller.chunk(call, flags, buffer, start, end);
+      this.#stray(now);
     } else {
       const call = this.callee.get(id);
-      if (call === undefined) this.#late(id, now);
-      else this.callee.chunk(call, flags, buffer, start, end);
+      if (call !== undefined) return this.callee.chunk(call, flags, buffer, start, end);
+      this.#late(id, now);
     }
+    return false;
   }
 
   #credit(id: number, limit: number, now: number): void {
@@ -128,7 +173,7 @@ export class CallMachine {
     const call = ours ? this.caller.get(id) : this.callee.get(id);
     if (call === undefined) return ours ? this.#stray(now) : this.#late(id, now);
     const flow = call.sending;
-    if (flow !== undefined && flow.grant(limit)) this.pushed(flow);
+    if (flow !== undefined && flow.grant(limit, now)) this.pushed(flow);
   }
 
   /** Came for a call of the other end that is not live. */

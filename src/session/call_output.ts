@@ -7,12 +7,19 @@ import { encodeCredit } from "../wire/call.ts";
 import type { Bulk, ReceiveFlow } from "./flows.ts";
 import type { SendCount } from "./numbering.ts";
 
+/** How long after a small frame a stream still goes as if another might come, in ms. */
+const MIXED = 1_000;
+
 /** The output of one call machine. */
 export class CallOutput {
   /** Numbers the frames. */
   readonly count: SendCount;
   /** The longest piece of something large. */
   readonly maxPiece: number;
+  /** Pieces of streams since the last small frame. */
+  #pieces = 0;
+  #mixed = false;
+  #mixedAt = -Infinity;
   readonly #small = new Fifo<(out: OutBuffer) => void>();
   readonly #bulk = new Fifo<Bulk>();
   readonly #grants = new Set<ReceiveFlow>();
@@ -62,12 +69,23 @@ export class CallOutput {
     }
   }
 
+  /** A frame was written that somebody waits for. What comes before a stream is not beside it. */
+  wroteSmall(): void {
+    if (this.#pieces === 0) return;
+    this.#pieces = 0;
+    this.#mixed = true;
+  }
+
   /** Writes one piece of what is large; `false` when there is none. */
-  writeBulk(out: OutBuffer): boolean {
+  writeBulk(out: OutBuffer, now = 0): boolean {
     const bulk = this.#bulk.shift();
     if (bulk === undefined) return false;
     bulk.rotating = false;
-    if (bulk.write(out, this.count, this.maxPiece) === "more") this.rotate(bulk);
+    if (this.#mixed) this.#mixedAt = now;
+    this.#mixed = false;
+    const mixed = now - this.#mixedAt < MIXED;
+    if (bulk.write(out, this.count, this.maxPiece, mixed, now) === "more") this.rotate(bulk);
+    this.#pieces++;
     return true;
   }
 

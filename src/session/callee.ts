@@ -85,6 +85,7 @@ export class Callee {
     this.#output.push((out) => {
       if (payload.length <= maxPiece) {
         wire.encodeResponse(out, id, count.next(), true, payload);
+        this.#output.wroteSmall();
         return this.#finish(call);
       }
       const piece = payload.subarray(0, maxPiece);
@@ -204,14 +205,15 @@ export class Callee {
     return true;
   }
 
-  /** A CHUNK came. */
-  chunk(call: RunningCall, flags: number, buffer: Bytes, start: number, end: number): void {
+  /** A CHUNK came; tells what `ReceiveFlow.frame` does. */
+  chunk(call: RunningCall, flags: number, buffer: Bytes, start: number, end: number): boolean {
     const flow = call.receiving;
     if (flow === undefined) {
       throw new ProtocolError("PROTOCOL", "Cannot take CHUNK as its call brings no stream");
     }
-    flow.frame(flags, buffer, start, end);
+    const shared = flow.frame(flags, buffer, start, end);
     if (!call.answered) this.#output.grant(flow);
+    return shared;
   }
 
   /** The session is over. */

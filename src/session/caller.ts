@@ -169,15 +169,16 @@ export class Caller {
     else this.#failed(call, error, piece);
   }
 
-  /** A CHUNK came. */
-  chunk(call: PendingCall, flags: number, buffer: Bytes, start: number, end: number): void {
+  /** A CHUNK came; tells what `ReceiveFlow.frame` does. */
+  chunk(call: PendingCall, flags: number, buffer: Bytes, start: number, end: number): boolean {
     const flow = call.receiving;
     if (flow === undefined) {
       throw new ProtocolError("PROTOCOL", "Cannot take CHUNK as its call does not stream");
     }
-    flow.frame(flags, buffer, start, end);
+    const shared = flow.frame(flags, buffer, start, end);
     if (flow.ended) this.#release(call);
     else if (call.state === "written") this.#output.grant(flow);
+    return shared;
   }
 
   /** The session is over. */

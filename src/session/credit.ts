@@ -11,6 +11,10 @@
 /** What keeping a frame costs beyond its bytes. */
 const OVERHEAD = 64;
 
+/** A stream whose grants take longer than this, in ms, so many times in a row, has a long way. */
+const SLOW = 1;
+const SLOW_GRANTS = 4;
+
 /** What a frame with this length field costs. */
 export function frameCost(lengthField: number): number {
   return lengthField + OVERHEAD;
@@ -40,6 +44,46 @@ export class SendCredit {
   grant(limit: number): boolean {
     if (limit <= this.#limit) return false;
     this.#limit = limit;
+    return true;
+  }
+}
+
+/**
+ * What we may send on a stream. What is on its way lies in front of every small frame, so beside small
+ * frames only about a third of the window is used, which is enough where grants come quickly. Where they
+ * do not it is the way that is long: all of the window is needed to fill it, and no queue is in front.
+ */
+export class StreamCredit extends SendCredit {
+  /** What is not used beside small frames. */
+  readonly #reserve: number;
+  /** Since when more is waited for. */
+  #since: number | undefined;
+  #slowGrants = 0;
+
+  constructor(window: number) {
+    super(window);
+    // The other end grants when a quarter is consumed: what is used must be more, by a piece.
+    this.#reserve = Math.min(window * 2 / 3, window * 3 / 4 - 8_192);
+  }
+
+  /** How much may be spent now; `mixed`: small frames go along. */
+  room(mixed: boolean): number {
+    return mixed && this.#slowGrants < SLOW_GRANTS
+      ? this.available - this.#reserve
+      : this.available;
+  }
+
+  /** There is no room for what should be sent. */
+  wait(now: number): void {
+    this.#since ??= now;
+  }
+
+  /** As `grant`, at `now`. */
+  grantAt(limit: number, now: number): boolean {
+    if (!this.grant(limit)) return false;
+    if (this.#since === undefined) return true;
+    this.#slowGrants = now - this.#since > SLOW ? this.#slowGrants + 1 : 0;
+    this.#since = undefined;
     return true;
   }
 }

@@ -12,7 +12,7 @@ import { decodeChunk, encodeChunk } from "../wire/call.ts";
 import { Flag, FrameType } from "../wire/constants.ts";
 import type { WireLimits } from "../wire/handshake.ts";
 import { encodePiece } from "../wire/message.ts";
-import { ReceiveCredit, SendCredit } from "./credit.ts";
+import { ReceiveCredit, StreamCredit } from "./credit.ts";
 import type { SendCount } from "./numbering.ts";
 import { demandSize, MIN_PIECE, Reassembly } from "./reassembly.ts";
 
@@ -29,8 +29,14 @@ export type Progress = "more" | "blocked" | "done";
 export interface Bulk {
   /** Whether it is in the rotation: kept by whoever rotates. */
   rotating: boolean;
-  /** Writes one piece, of `maxPiece` bytes at most. */
-  write(out: OutBuffer, count: SendCount, maxPiece: number): Progress;
+  /** Writes one piece, of `maxPiece` bytes at most. `mixed`: small frames go along. */
+  write(
+    out: OutBuffer,
+    count: SendCount,
+    maxPiece: number,
+    mixed: boolean,
+    now: number,
+  ): Progress;
 }
 
 /** The rest of a payload of which the first piece was written. */
@@ -68,7 +74,7 @@ export class SendFlow implements Bulk {
   /** Whether the frame that begins the stream was written, so that its items may follow. */
   begun = false;
   readonly #id: number;
-  readonly #credit: SendCredit;
+  readonly #credit: StreamCredit;
   readonly #items = new Fifo<Uint8Array>();
   readonly #finished: () => void;
   #bytes = 0;
@@ -90,7 +96,7 @@ export class SendFlow implements Bulk {
   ) {
     this.#id = id;
     this.maxItem = remote.maxMessage;
-    this.#credit = new SendCredit(remote.streamBytes);
+    this.#credit = new StreamCredit(remote.streamBytes);
     this.#finished = finished;
   }
 
@@ -139,11 +145,17 @@ export class SendFlow implements Bulk {
   }
 
   /** Takes a grant; tells whether it brought anything. */
-  grant(limit: number): boolean {
-    return this.#credit.grant(limit);
+  grant(limit: number, now: number): boolean {
+    return this.#credit.grantAt(limit, now);
   }
 
-  write(out: OutBuffer, count: SendCount, maxPiece: number): Progress {
+  write(
+    out: OutBuffer,
+    count: SendCount,
+    maxPiece: number,
+    mixed: boolean,
+    now: number,
+  ): Progress {
     if (this.#over) return "done";
     const item = this.#items.peek();
     if (item === undefined) {
@@ -160,9 +172,12 @@ export class SendFlow implements Bulk {
       return "done";
     }
     const left = item.length - this.#offset;
-    const size = Math.min(left, maxPiece, this.#credit.available - OVERHEAD);
+    const size = Math.min(left, maxPiece, this.#credit.room(mixed) - OVERHEAD);
     // A short piece is worth its header only if it is the last one.
-    if (size < left && size < MIN_PIECE) return "blocked";
+    if (size < left && size < MIN_PIECE) {
+      this.#credit.wait(now);
+      return "blocked";
+    }
     this.#credit.spend(size + OVERHEAD);
     const more = size < left;
     const piece = item.subarray(this.#offset, this.#offset + size);
@@ -247,8 +262,8 @@ export class ReceiveFlow {
     this.#credit.release(cost);
   }
 
-  /** Takes a CHUNK. */
-  frame(flags: number, buffer: Bytes, start: number, end: number): void {
+  /** Takes a CHUNK; tells whether a view of its body was given away, and not a copy. */
+  frame(flags: number, buffer: Bytes, start: number, end: number): boolean {
     if (this.#ended) {
       throw new ProtocolError("PROTOCOL", "Cannot take CHUNK as the stream has ended");
     }
@@ -259,9 +274,10 @@ export class ReceiveFlow {
         throw new ProtocolError("BAD_FRAME", "Cannot take fragment as only the first may have END");
       }
       const whole = begun.add(buffer.subarray(start, end), more, this.#charge(end - start));
-      if (whole === undefined) return;
+      if (whole === undefined) return false;
       this.#reassembly = undefined;
-      return this.#deliver(whole, begun.cost, begun.topic === "END");
+      this.#deliver(whole, begun.cost, begun.topic === "END");
+      return false;
     }
     const chunk = decodeChunk(flags, buffer, start, end);
     const cost = this.#charge(chunk.end - chunk.start);
@@ -269,10 +285,12 @@ export class ReceiveFlow {
     const piece = buffer.subarray(chunk.start, chunk.end);
     if (!more) {
       demandSize(piece.length, this.#maxMessage);
-      return this.#deliver(piece, cost, last);
+      this.#deliver(piece, cost, last);
+      return true;
     }
     this.#reassembly = new Reassembly(last ? "END" : "", chunk.total, this.#maxMessage);
     this.#reassembly.add(piece, more, cost);
+    return false;
   }
 
   #charge(size: number): number {

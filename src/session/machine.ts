@@ -51,6 +51,7 @@ export class SessionMachine implements FrameHandler {
   #measuredAt: number;
   readonly #handshakeAt: number;
   #frameAt = Infinity;
+  #shared = false;
   #writeAt = Infinity;
 
   constructor(options: MachineOptions, events: MachineEvents, now: number) {
@@ -70,6 +71,11 @@ export class SessionMachine implements FrameHandler {
   /** Bytes that the next frame needs in one piece, as far as is known. */
   get wanted(): number {
     return this.#reader.wanted;
+  }
+
+  /** Whether a view of what `receive` took last was given away, so that its memory is taken. */
+  get shared(): boolean {
+    return this.#shared;
   }
 
   /** Whether messages may flow. */
@@ -105,6 +111,7 @@ export class SessionMachine implements FrameHandler {
   receive(buffer: Bytes, start: number, end: number, now: number): number {
     this.#now = now;
     this.#heartbeat?.received(now);
+    this.#shared = false;
     if (this.#phase === "closed") return end;
     let at = start;
     try {
@@ -241,7 +248,7 @@ export class SessionMachine implements FrameHandler {
     if ((flags & Flag.ACKREQ) !== 0) this.#acks.request();
     switch (type) {
       case FrameType.MSG:
-        this.#incoming.frame(flags, seq, buffer, start, end);
+        if (this.#incoming.frame(flags, seq, buffer, start, end)) this.#shared = true;
         // A message larger than the window goes on only if its pieces are granted again.
         if (this.#incoming.grantDue) this.#acks.request();
         return;
@@ -280,10 +287,13 @@ export class SessionMachine implements FrameHandler {
         throw new ProtocolError("PROTOCOL", `Cannot take frame of type ${type} in an open session`);
     }
     // What is left is of a call, or may be ignored.
-    this.#calls?.frame(type, flags, aux, id, buffer, start, end, this.#now);
+    if (this.#calls?.frame(type, flags, aux, id, buffer, start, end, this.#now)) {
+      this.#shared = true;
+    }
   }
 
   #handshakeFrame(type: number, aux: number, buffer: Bytes, start: number, end: number): void {
+    this.#shared = true;
     const frame = this.#handshake.readFrame(type, aux, buffer, start, end);
     switch (frame.type) {
       case "hello":
@@ -338,9 +348,10 @@ export class SessionMachine implements FrameHandler {
         ? calls.caller.writeNext(out, now) || messages.writeNext(out)
         : messages.writeNext(out) || calls.caller.writeNext(out, now);
       if (!wrote) break;
+      calls.output.wroteSmall();
     }
     // At least one piece, so that a stream of small frames does not starve what is large.
-    while (calls.output.writeBulk(out) && out.length < WRITE_SIZE);
+    while (calls.output.writeBulk(out, now) && out.length < WRITE_SIZE);
   }
 
   #beat(now: number): void {

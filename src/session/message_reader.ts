@@ -65,8 +65,11 @@ export class MessageReader {
     this.#tracked = undefined;
   }
 
-  /** Takes a MSG frame; its body is `buffer[start, end)`. */
-  frame(flags: number, seq: number, buffer: Bytes, start: number, end: number): void {
+  /**
+   * Takes a MSG frame; its body is `buffer[start, end)`. Tells whether a view of that was given away,
+   * and not a copy.
+   */
+  frame(flags: number, seq: number, buffer: Bytes, start: number, end: number): boolean {
     const tracked = seq !== 0;
     const cost = frameCost(LENGTH_BASE + end - start);
     if (tracked && !this.#credit.receive(cost)) {
@@ -77,16 +80,21 @@ export class MessageReader {
     if (begun !== undefined) {
       demandPlain(flags);
       const whole = begun.add(buffer.subarray(start, end), more, cost);
-      if (whole === undefined) return;
+      if (whole === undefined) return false;
       this.#keep(tracked, undefined);
-      return this.#deliver(begun.topic, whole, begun.cost, tracked);
+      this.#deliver(begun.topic, whole, begun.cost, tracked);
+      return false;
     }
     const message = decodeMessage(flags, buffer, start, end, this.#maxMetadata);
     const piece = buffer.subarray(message.start, message.end);
-    if (!more) return this.#deliver(message.topic, piece, cost, tracked);
+    if (!more) {
+      this.#deliver(message.topic, piece, cost, tracked);
+      return true;
+    }
     const reassembly = new Reassembly(message.topic, message.total, this.#maxMessage);
     reassembly.add(piece, more, cost);
     this.#keep(tracked, reassembly);
+    return false;
   }
 
   #keep(tracked: boolean, reassembly: Reassembly | undefined): void {

@@ -4,7 +4,7 @@
  * Owns the reading and the writing of one transport, and its end. Knows nothing of frames: a sink
  * takes bytes and gives output.
  *
- * 1. One read is outstanding at a time, into memory that nobody else has seen.
+ * 1. One read is outstanding at a time, into memory of which nobody else has a view.
  * 2. `ended` is told once: when reading ends or a write fails, and not after our own `abort`.
  * 3. After `finish` what arrives is given to the sink until the other end is through as well: to close
  *    with unread input would reset the connection and lose what we sent last.
@@ -22,6 +22,8 @@ export interface LinkSink {
   readonly wanted: number;
   /** Takes `buffer[start, end)`; returns where the first byte is that was not consumed. */
   received(buffer: Bytes, start: number, end: number): number;
+  /** Whether it has given away a view of what it received last. */
+  readonly shared: boolean;
   /** What to write next. */
   nextOutput(): OutBuffer | undefined;
   /** That many bytes were written. */
@@ -163,11 +165,15 @@ class ByteLink extends BaseLink {
   protected async readAll(sink: LinkSink): Promise<boolean> {
     const transport = this.#transport;
     const queue = new ByteQueue();
+    let shared: Bytes | undefined;
     while (!this.closed) {
       const count = await transport.read(queue.space(sink.wanted));
       if (count === null || this.closed) break;
       queue.fill(count);
       queue.start = sink.received(queue.buffer, queue.start, queue.end);
+      if (sink.shared) shared = queue.buffer;
+      // A large stream would else make garbage as fast as it is received.
+      if (shared !== queue.buffer) queue.rewind();
     }
     return queue.length > 0;
   }
