@@ -51,8 +51,7 @@ async function calls(): Promise<(method: string, ...turn: Parameters<Turn>) => P
       soon: async (body) => body,
     },
   });
-  // What is called in one turn waits for its end: room for all of it.
-  const client = await connect(server.addr, { limits: { maxQueuedBytes: 8 << 20 } });
+  const client = await connect(server.addr);
   return async (method, body, count) => {
     if (count === 1) {
       await client.call(method, body);
