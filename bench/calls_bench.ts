@@ -7,6 +7,7 @@
  * have been answered. Only ratios within a group mean anything.
  */
 import { connect, serve } from "../mod.ts";
+import { echo, pair, readCount, writeAll } from "./_raw.ts";
 import { turns } from "./_settings.ts";
 
 const BODIES: readonly [name: string, size: number][] = [
@@ -75,31 +76,4 @@ async function bareEcho(): Promise<Turn> {
       writeAll(client, source.subarray(0, total)),
     ]);
   };
-}
-
-async function pair(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  const conns = await Promise.all([listener.accept(), Deno.connect({ port })]);
-  for (const conn of conns) conn.setNoDelay(true);
-  return conns;
-}
-
-async function echo(conn: Deno.Conn): Promise<void> {
-  const buffer = new Uint8Array(65_536);
-  for (let count = await conn.read(buffer); count !== null; count = await conn.read(buffer)) {
-    await writeAll(conn, buffer.subarray(0, count));
-  }
-}
-
-async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void> {
-  while (data.length > 0) data = data.subarray(await conn.write(data));
-}
-
-async function readCount(conn: Deno.Conn, target: Uint8Array, count: number): Promise<void> {
-  while (count > 0) {
-    const read = await conn.read(target.subarray(0, Math.min(target.length, count)));
-    if (read === null) throw new Error("The connection has ended");
-    count -= read;
-  }
 }

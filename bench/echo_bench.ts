@@ -8,6 +8,7 @@
  */
 import { connect, serve } from "../mod.ts";
 import { FrameStream, lengthField } from "../src/frames.ts";
+import { echo, pair, readCount, writeAll } from "./_raw.ts";
 import { turns } from "./_settings.ts";
 
 const BODIES: readonly [name: string, size: number][] = [
@@ -43,7 +44,7 @@ for (const count of [1, 64]) {
 
 async function bareEcho(): Promise<Turn> {
   const [server, client] = await pair();
-  copyBack(server).catch(() => {});
+  echo(server).catch(() => {});
   const target = new Uint8Array(65_536);
   const source = new Uint8Array(64 * 65_536);
   return async (body, count) => {
@@ -91,31 +92,4 @@ async function sessionEcho(): Promise<Turn> {
       back = resolve;
       for (let i = 0; i < count; i++) client.send(body);
     });
-}
-
-async function pair(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  const conns = await Promise.all([listener.accept(), Deno.connect({ port })]);
-  for (const conn of conns) conn.setNoDelay(true);
-  return conns;
-}
-
-async function copyBack(conn: Deno.Conn): Promise<void> {
-  const buffer = new Uint8Array(65_536);
-  for (let count = await conn.read(buffer); count !== null; count = await conn.read(buffer)) {
-    await writeAll(conn, buffer.subarray(0, count));
-  }
-}
-
-async function writeAll(conn: Deno.Conn, data: Uint8Array): Promise<void> {
-  while (data.length > 0) data = data.subarray(await conn.write(data));
-}
-
-async function readCount(conn: Deno.Conn, target: Uint8Array, count: number): Promise<void> {
-  while (count > 0) {
-    const read = await conn.read(target.subarray(0, Math.min(target.length, count)));
-    if (read === null) throw new Error("The connection has ended");
-    count -= read;
-  }
 }

@@ -3,3 +3,9 @@
  * gets it can know by looking that there is nothing to wait for.
  */
 export const RESOLVED: Promise<void> = Promise.resolve();
+
+/** Whether a value is one to wait for: a promise, or whatever acts as one. */
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value &&
+    typeof value.then === "function";
+}

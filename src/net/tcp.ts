@@ -117,6 +117,7 @@ class SystemListener implements TransportListener {
   /** The address is in use, and a Unix socket's file there, until the pending accept has ended. */
   async close(): Promise<void> {
     this.#listener.close();
+    // How it ended is told to whoever accepts; here only that it has counts.
     await this.#accepting.catch(() => {});
   }
 }

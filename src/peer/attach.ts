@@ -67,6 +67,7 @@ class Attached implements CoreOwner {
       { side, id, settings, serializer, clock, logger: guarded(session.logger) },
       this,
     );
+    // Whoever attached is told; a signal that ends it before may come while nobody waits.
     this.opened.promise.catch(() => {});
   }
 

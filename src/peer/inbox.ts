@@ -7,7 +7,7 @@
  */
 import type { Bytes } from "../base/types.ts";
 import type { Message } from "../contract/types.ts";
-import { RESOLVED } from "../base/resolved.ts";
+import { isPromiseLike, RESOLVED } from "../base/resolved.ts";
 import { Fifo } from "../base/fifo.ts";
 
 /** Takes credit back for what was consumed. */
@@ -235,9 +235,4 @@ class Reader implements AsyncIterator<Message<unknown>, undefined> {
     this.#waiting?.({ done: true, value: undefined });
     this.#waiting = undefined;
   }
-}
-
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value &&
-    typeof value.then === "function";
 }

@@ -8,6 +8,7 @@
  */
 import type { Clock } from "../base/types.ts";
 import { type RpcCode, RpcError } from "../base/errors.ts";
+import { isPromiseLike } from "../base/resolved.ts";
 import { problem, type RunningCall } from "../session/calls.ts";
 import type { CallMachine } from "../session/call_machine.ts";
 import { readBody } from "./bodies.ts";
@@ -323,11 +324,6 @@ class Context implements CallContext<AnyPeer, unknown> {
     else flow.to(queue);
     return queue;
   }
-}
-
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value &&
-    typeof value.then === "function";
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {

@@ -19,7 +19,6 @@ import { escaped } from "../peer/hooks.ts";
 import type { SessionSettings } from "../peer/options.ts";
 import type { SessionEnd } from "../session/events.ts";
 import { clientIdProblem, type Hello } from "../wire/handshake.ts";
-import { Addr } from "../base/addr.ts";
 import type { Decision, Registration } from "./options.ts";
 import type { Hub, HubPeer } from "./hub.ts";
 
@@ -55,6 +54,7 @@ export class Admission implements CoreOwner {
     this.#hub = hub;
     this.#refusal = refusal;
     this.registered = this.#registered.promise;
+    // Only `Server.attach` waits for it; for the others a refusal is an event.
     this.registered.catch(() => {});
     const { onMessage } = hub.options;
     this.onMessage = onMessage && ((message) => this.#peer && onMessage(message, this.#peer));
@@ -223,11 +223,6 @@ export class Admission implements CoreOwner {
     driver?.machine.reject(code, reason, retryAfter, this.#hub.epoch);
     driver?.flush();
   }
-}
-
-/** Where a transport says it comes from. */
-export function originOf(transport: Transport): Addr {
-  return Addr.of(transport.remoteAddr);
 }
 
 /** Looks at every byte, whichever is the first that differs. */

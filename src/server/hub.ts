@@ -23,7 +23,7 @@ import { type SessionSettings, wireLimits } from "../peer/options.ts";
 import type { Traffic } from "../peer/stats.ts";
 import type { AnyPeer } from "../peer/peer.ts";
 import type { Welcome } from "../wire/handshake.ts";
-import { Admission, originOf } from "./admission.ts";
+import { Admission } from "./admission.ts";
 import type { DuplicateId, Register, ServerEvent, ServerLimits } from "./options.ts";
 import { PeerRegistry } from "./registry.ts";
 import { addTraffic, Total } from "./totals.ts";
@@ -127,7 +127,7 @@ export class Hub {
   /** Takes a connection in. */
   take(transport: Transport): Admission | undefined {
     const { limits, settings, serializer } = this.options;
-    const origin = originOf(transport);
+    const origin = Addr.of(transport.remoteAddr);
     if (this.#stopped || this.#unregistered.size >= limits.maxUnregistered) {
       transport.close();
       if (this.#stopped) return undefined;

@@ -1,7 +1,7 @@
 /**
  * What a server is made with, and what it tells.
  */
-import type { Bytes, Initiator, Transport, TransportListener } from "../base/types.ts";
+import type { Bytes, Initiator, TransportListener } from "../base/types.ts";
 import type { Addr, Address } from "../base/addr.ts";
 import type { CloseCode } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
@@ -168,6 +168,3 @@ export function isListener(given: ListenAddress): given is TransportListener {
 
 /** Decides, without types. */
 export type Register = (request: Registration) => Decision<unknown> | Promise<Decision<unknown>>;
-
-/** What a server takes in. */
-export type Incoming = Transport;

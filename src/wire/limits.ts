@@ -31,8 +31,6 @@ export interface WireLimits {
   readonly features: number;
 }
 
-/** Bytes of the limits. */
-export const LIMITS_SIZE = 40;
 /** The least `heartbeatMs` other than 0, in ms. */
 export const MIN_HEARTBEAT = 100;
 /** The least `streamBytes`. */
