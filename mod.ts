@@ -54,6 +54,7 @@ export type {
   Bytes,
   ByteTransport,
   Clock,
+  DialOptions,
   Initiator,
   ListenOptions,
   Logger,
@@ -65,6 +66,7 @@ export type {
   TransportListener,
   WaitOptions,
 } from "./src/base/types.ts";
+export type { ClientTls, ServerTls, TlsInfo } from "./src/base/tls.ts";
 export type {
   AnyContract,
   Api,
@@ -112,11 +114,19 @@ export type {
   Handler,
   Handlers,
 } from "./src/peer/call_options.ts";
-export type { PeerState, SendOptions } from "./src/peer/owner.ts";
-export type { HeartbeatOptions, Limits, QueueOptions, SessionOptions } from "./src/peer/options.ts";
+export type { DropPolicy, PeerState, SendOptions } from "./src/peer/owner.ts";
+export type {
+  HeartbeatOptions,
+  LimitName,
+  Limits,
+  Overflow,
+  QueueOptions,
+  SessionOptions,
+} from "./src/peer/options.ts";
 export type { AnyPeer, Peer } from "./src/peer/peer.ts";
-export type { PeerStats, RoundTrips, Traffic } from "./src/peer/stats.ts";
-export type { ServerStats } from "./src/server/hub.ts";
+export type { LimitCounts, PeerStats, RoundTrips, Traffic } from "./src/peer/stats.ts";
+export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
+export type { ServerCloseOptions } from "./src/server/hub.ts";
 export type {
   Decision,
   DuplicateId,
@@ -127,5 +137,6 @@ export type {
   ServerLimits,
 } from "./src/server/options.ts";
 export type { Registry } from "./src/server/registry.ts";
-export type { BroadcastOptions, BroadcastResult, Server, ServerPeer } from "./src/server/server.ts";
+export type { Server, ServerPeer } from "./src/server/server.ts";
+export type { ServerStats } from "./src/server/totals.ts";
 export type { Reconnect } from "./src/session/backoff.ts";

@@ -49,7 +49,12 @@ export type DialCode =
   | "TIMEOUT"
   | "NOT_PERMITTED"
   | "WRONG_PROTOCOL"
-  | "ADDRESS_IN_USE";
+  | "ADDRESS_IN_USE"
+  | "CERT_UNTRUSTED"
+  | "CERT_EXPIRED"
+  | "CERT_WRONG_NAME"
+  | "CERT_REQUIRED"
+  | "NO_ALPN";
 
 /** How a call can fail: gRPC's sixteen status codes other than OK. */
 export type RpcCode =
@@ -141,10 +146,16 @@ export class TimeoutError extends VnetError {
   override readonly name: string = "TimeoutError";
   /** Always `"TIMEOUT"`. */
   declare readonly code: "TIMEOUT";
+  /** How much of a write was surely handed over, in bytes; `undefined` where nothing was written. */
+  readonly bytesWritten: number | undefined;
 
   /** Makes the error. */
-  constructor(message: string, options: VnetErrorOptions = {}) {
+  constructor(
+    message: string,
+    options: VnetErrorOptions & { readonly bytesWritten?: number } = {},
+  ) {
     super("TIMEOUT", message, options);
+    this.bytesWritten = options.bytesWritten;
   }
 }
 
@@ -152,14 +163,14 @@ export class TimeoutError extends VnetError {
 export class LimitError extends VnetError {
   /** The name of the class. */
   override readonly name: string = "LimitError";
-  /** Too large by itself, or no room for it now. */
-  declare readonly code: "TOO_LARGE" | "QUEUE_FULL";
+  /** Too large by itself, no room for it now, made way for others later, or one more than may be. */
+  declare readonly code: "TOO_LARGE" | "QUEUE_FULL" | "DROPPED" | "TOO_MANY";
   /** The name of the limit in `limits`. */
   readonly limit: string;
 
   /** Makes an error that names the limit. */
   constructor(
-    code: "TOO_LARGE" | "QUEUE_FULL",
+    code: "TOO_LARGE" | "QUEUE_FULL" | "DROPPED" | "TOO_MANY",
     limit: string,
     message: string,
     options: VnetErrorOptions = {},

@@ -5,6 +5,8 @@
  * Owns no behaviour. Knows no socket, timer or source of randomness.
  */
 import type { Addr } from "./addr.ts";
+import type { ConnectError } from "./errors.ts";
+import type { ClientTls, ServerTls, TlsInfo } from "./tls.ts";
 
 /**
  * Bytes that vnet hands out. They are yours, to keep and to change.
@@ -47,8 +49,12 @@ export interface ByteTransport {
   write(data: Uint8Array): Promise<number>;
   /** Ends both directions. Wakes a pending read and a blocked write. */
   close(): unknown;
+  /** Ends both directions now: for a transport whose `close` takes its time. */
+  abort?(): void;
   /** Ends this end's direction only. */
   closeWrite?(): Promise<void>;
+  /** What a TLS handshake has established, where there was one. */
+  readonly tls?: TlsInfo | undefined;
 }
 
 /** Carries whole messages in order, like WebSocket. */
@@ -61,6 +67,8 @@ export interface MessageTransport extends AsyncIterable<Uint8Array | string> {
   send(message: Uint8Array): unknown;
   /** Ends both directions. */
   close(): unknown;
+  /** What a TLS handshake has established, where there was one. */
+  readonly tls?: TlsInfo | undefined;
 }
 
 /** What a session can run on. */
@@ -103,15 +111,25 @@ export interface Runtime {
   /** A number in [0, 1). */
   random(): number;
   /** Opens a connection to `addr`. Rejects with a `ConnectError`. */
-  dial(addr: Addr, options: WaitOptions): Promise<Transport>;
+  dial(addr: Addr, options: DialOptions): Promise<Transport>;
   /** Starts to listen on `addr`. Rejects with a `ConnectError`. */
   listen(addr: Addr, options: ListenOptions): Promise<TransportListener>;
   /** Is told of each client and server that starts, so that a test world can end them all. */
   adopt?(resource: Adoptable): void;
 }
 
+/** Options of {@linkcode Runtime.dial}. */
+export interface DialOptions extends WaitOptions {
+  /** For transports that run over TLS. */
+  readonly tls?: ClientTls;
+}
+
 /** Options of {@linkcode Runtime.listen}. */
 export interface ListenOptions {
+  /** For transports that run over TLS. */
+  readonly tls?: ServerTls;
+  /** Is told of each connection that came to nothing before it could be given out. */
+  readonly onHandshakeError?: (error: ConnectError, remoteAddr: Addr) => void;
   /** Lets several processes listen on one port. Needs `--unstable-net`. @default {false} */
   readonly reusePort?: boolean;
 }

@@ -135,6 +135,7 @@ function makeConnector<C extends AnyContract>(
     auth: options.auth ?? "",
     metadata: options.metadata ?? {},
     dialTimeout,
+    tls: options.tls,
     policy: reconnect === false ? false : resolveReconnect(reconnect),
     impatient: openTimeout === 0,
     peer: client,

@@ -13,18 +13,19 @@
  */
 import type { Clock, Logger, Runtime, Transport } from "../base/types.ts";
 import { ClosedError, ConnectError, VnetError } from "../base/errors.ts";
+import type { ClientTls } from "../base/tls.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
-import type { AnySerializer, CoreOwner } from "../peer/owner.ts";
+import type { AnySerializer, CoreOwner, DropPolicy } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import type { AnyPeer } from "../peer/peer.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { Hooks, printable } from "../peer/hooks.ts";
 import { helloOf, randomBytes } from "../peer/greeting.ts";
-import { type SessionSettings, wireLimits } from "../peer/options.ts";
+import { type LimitName, type SessionSettings, wireLimits } from "../peer/options.ts";
 import { backoffDelay, type ReconnectPolicy } from "../session/backoff.ts";
 import type { SessionEnd } from "../session/events.ts";
 import { isFinal } from "../wire/codes.ts";
@@ -48,6 +49,7 @@ export interface ConnectorOptions {
   readonly auth: Credential | (() => Credential | Promise<Credential>);
   readonly metadata: Metadata;
   readonly dialTimeout: number;
+  readonly tls: ClientTls | undefined;
   readonly policy: ReconnectPolicy | false;
   /** Whether a first attempt that fails is the last one. */
   readonly impatient: boolean;
@@ -88,6 +90,8 @@ export class Connector implements CoreOwner {
   #retryAfter = 0;
   #lastError: VnetError | undefined;
   #everOpened = false;
+  /** Whether every address of the last attempt refused what will not change by itself. */
+  #barred = false;
 
   constructor(options: ConnectorOptions) {
     this.#options = options;
@@ -222,6 +226,14 @@ export class Connector implements CoreOwner {
     this.#hooks.report(error);
   }
 
+  dropped(frames: number, bytes: number, policy: DropPolicy): void {
+    this.events.emit({ type: "drop", frames, bytes, policy });
+  }
+
+  limitMet(limit: LimitName, value: number): void {
+    this.events.emit({ type: "limit", limit, value });
+  }
+
   // ── the loop ──
 
   async #run(): Promise<void> {
@@ -234,8 +246,8 @@ export class Connector implements CoreOwner {
       this.#failures++;
       if (link !== undefined) this.#lastError = this.#failure(link);
       const error = this.#lastError ?? new VnetError("LINK_LOST", "The link was lost");
-      const hopeless = link !== undefined && link.end.initiator === "remote" &&
-        isFinal(link.end.code);
+      const hopeless = this.#barred ||
+        (link !== undefined && link.end.initiator === "remote" && isFinal(link.end.code));
       const enough = policy === false || this.#failures >= policy.maxAttempts ||
         (this.#options.impatient && !this.#everOpened);
       if (hopeless || (enough && !this.#skipWait)) return this.#giveUp(link, error);
@@ -246,6 +258,7 @@ export class Connector implements CoreOwner {
   /** Tries each address once; `undefined` when none could be dialled. */
   async #attempt(): Promise<LinkEnd | undefined> {
     this.#attempts++;
+    this.#barred = false;
     let failed: LinkEnd | undefined;
     let targets: readonly Target[];
     try {
@@ -254,14 +267,16 @@ export class Connector implements CoreOwner {
       this.#lastError = asConnectError(error, "Cannot connect as the address function failed");
       return undefined;
     }
+    this.#barred = true;
     for (const target of targets) {
       if (this.#over()) {
         if (isTransport(target)) target.close();
         return undefined;
       }
       const transport = await this.#dial(target);
-      if (transport === undefined) continue;
-      const link = await this.#session(transport.transport, transport.auth);
+      const link = transport && await this.#session(transport.transport, transport.auth);
+      const error = link === undefined ? this.#lastError : link.end.error;
+      this.#barred &&= error instanceof ConnectError && isFinal(error.code);
       if (link === undefined) continue;
       if (link.opened || isFinal(link.end.code)) return link;
       failed = link;
@@ -270,14 +285,15 @@ export class Connector implements CoreOwner {
   }
 
   async #dial(target: Target): Promise<{ transport: Transport; auth: Credential } | undefined> {
-    const { auth: given, runtime, dialTimeout } = this.#options;
+    const { auth: given, runtime, dialTimeout, tls } = this.#options;
     let transport = isTransport(target) ? target : undefined;
     try {
       const auth = typeof given === "function" ? await given() : given;
       if (!isTransport(target) && !this.#over()) {
         this.events.emit({ type: "dial", addr: target, attempt: this.#failures + 1 });
         const { signal } = this.#stop;
-        transport = await runtime.dial(target, { timeout: dialTimeout, signal });
+        const how = { timeout: dialTimeout, signal };
+        transport = await runtime.dial(target, tls === undefined ? how : { ...how, tls });
       }
       if (transport !== undefined && !this.#over()) return { transport, auth };
     } catch (error) {
@@ -346,6 +362,8 @@ export class Connector implements CoreOwner {
         infoOf(end),
       );
     }
+    // What the transport says of itself: a server may tell only after the TLS handshake why it refused.
+    if (end.error instanceof ConnectError) return end.error;
     return new ConnectError(
       end.wrongProtocol ? "WRONG_PROTOCOL" : end.code,
       `Cannot open session with ${remoteAddr} as it was refused: ${describe(end)}`,

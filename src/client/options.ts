@@ -2,11 +2,13 @@
  * What a client is made with, and what it tells.
  */
 import type { Initiator, Transport } from "../base/types.ts";
+import type { ClientTls } from "../base/tls.ts";
 import { Addr, type Address } from "../base/addr.ts";
 import type { VnetError } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { AnyContract, Untyped } from "../contract/types.ts";
-import type { Limits, SessionOptions } from "../peer/options.ts";
+import type { LimitName, Limits, SessionOptions } from "../peer/options.ts";
+import type { DropPolicy } from "../peer/owner.ts";
 import type { Reconnect } from "../session/backoff.ts";
 import type { ClientPeer } from "./client.ts";
 
@@ -34,6 +36,8 @@ export interface ConnectOptions<C extends AnyContract = Untyped>
   readonly auth?: Credential | (() => Credential | Promise<Credential>);
   /** What the server's `register` gets to see besides. @default {{}} */
   readonly metadata?: Metadata;
+  /** Whom to trust and what to show, for transports that run over TLS. */
+  readonly tls?: ClientTls;
   /** What one connection may use. */
   readonly limits?: Partial<Limits>;
   /** How long `connect` tries, in ms; 0: one attempt. @default {10000} */
@@ -91,6 +95,24 @@ export type ClientEvent =
     readonly type: "error";
     /** What was thrown. */
     readonly error: unknown;
+  }
+  | {
+    /** Messages were dropped, as the policy says; told once a turn. */
+    readonly type: "drop";
+    /** How many messages. */
+    readonly frames: number;
+    /** How many bytes of bodies. */
+    readonly bytes: number;
+    /** By which policy; `"key"`: a newer message took the place of one that waited. */
+    readonly policy: DropPolicy;
+  }
+  | {
+    /** A limit was met; one that goes on being met is told once, and counted in the statistics. */
+    readonly type: "limit";
+    /** Which. */
+    readonly limit: LimitName;
+    /** Its value. */
+    readonly value: number;
   }
   | {
     /** The client is over. */

@@ -144,6 +144,14 @@ class Attached implements CoreOwner {
   report(error: unknown): void {
     this.#options.hooks.report(error);
   }
+
+  dropped(): void {
+    // There are no events to tell it by: the statistics count it.
+  }
+
+  limitMet(): void {
+    // As above.
+  }
 }
 
 /** Runs a session on a connection; resolves when it is open. */

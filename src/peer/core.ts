@@ -11,12 +11,12 @@ import type { Bytes, Initiator, Side, Transport, WaitOptions } from "../base/typ
 import { Addr } from "../base/addr.ts";
 import { ClosedError, LimitError, ProtocolError, type RpcCode, VnetError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
-import { startWait } from "../base/wait.ts";
 import type { RunningCall } from "../session/calls.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { type Link, linkOf } from "../stream/link.ts";
 import { inWords } from "./abort_with.ts";
+import { AWARE_TIMEOUT, Drain } from "./drain.ts";
 import { type DriverEvents, SessionDriver } from "./driver.ts";
 import { PeerCalls } from "./calls.ts";
 import { Inbox } from "./inbox.ts";
@@ -45,7 +45,9 @@ export class PeerCore implements DriverEvents {
   readonly #resolveClosed: (info: DrainInfo) => void;
   readonly #pings: PingWaits;
   #driver: SessionDriver | undefined;
-  #drained: PromiseWithResolvers<void> | undefined;
+  #drain: Drain | undefined;
+  /** Whether the other end of the newest session has said that it goes away. */
+  #leaving = false;
   #closing: Promise<DrainInfo> | undefined;
   #end: CloseInfo | undefined;
   #warned = false;
@@ -82,11 +84,15 @@ export class PeerCore implements DriverEvents {
       serializer: options.serializer,
       clock: options.clock,
       counters: this.counters,
+      budget: options.budget,
       nextOrder,
       wake,
       inFlight: () => this.#driver?.link.inFlight ?? 0,
       open: () => this.state === "open",
       refusal: () => this.#sendRefusal(),
+      dropped: (frames, bytes, policy) => owner.dropped(frames, bytes, policy),
+      limitMet: (limit, value) => owner.limitMet(limit, value),
+      tooSlow: (reason) => this.end("SLOW_CONSUMER", reason),
     });
     this.calls = new PeerCalls({
       clock: options.clock,
@@ -98,11 +104,12 @@ export class PeerCore implements DriverEvents {
       machine: () => this.#driver?.machine.calls,
       wake,
       nextOrder,
-      refusal: (nested?: boolean) => this.#callRefusal(nested === true),
+      refusal: (nested) => this.#callRefusal(nested),
       handler: (method) => owner.handler(method),
       peer: () => owner.peer(),
       report: (error) => owner.report(error),
-      settled: () => this.#checkDrained(),
+      taken: () => this.#taken(),
+      settled: () => this.#drain?.check(),
     });
     const { promise, resolve } = Promise.withResolvers<DrainInfo>();
     this.closed = promise;
@@ -112,7 +119,7 @@ export class PeerCore implements DriverEvents {
   // ── what flows ──
 
   get stats(): PeerStats {
-    return this.counters.snapshot();
+    return this.counters.snapshot(this.openCalls, this.queue.queued);
   }
 
   /** Calls that have not ended, or whose end has not been written. */
@@ -140,10 +147,8 @@ export class PeerCore implements DriverEvents {
    */
   run(transport: Transport, hello?: (limits: WireLimits) => Hello): SessionDriver {
     const { settings, serializer, clock, side } = this.#options;
-    if (this.queue.outbox.dropBegun()) {
-      this.counters.dropped++;
-      this.#roomMade();
-    }
+    this.queue.outbox.rewind();
+    this.#leaving = false;
     const link: Link = linkOf(transport);
     const limits = wireLimits(settings);
     const driver = new SessionDriver(
@@ -179,8 +184,13 @@ export class PeerCore implements DriverEvents {
 
   // ── endings ──
 
-  close(options: CloseOptions = {}, code: CloseInfo["code"] = "NORMAL"): Promise<DrainInfo> {
-    this.#closing ??= this.#close(options, code);
+  /** `retryAfter`: asks the other end to come back after so many ms, and waits until it knows. */
+  close(
+    options: CloseOptions = {},
+    code: CloseInfo["code"] = "NORMAL",
+    retryAfter?: number,
+  ): Promise<DrainInfo> {
+    this.#closing ??= this.#close(options, code, retryAfter);
     return this.#closing;
   }
 
@@ -225,7 +235,7 @@ export class PeerCore implements DriverEvents {
     }
     this.calls.end("The peer is closed");
     this.inbox.close();
-    this.#drained?.resolve();
+    this.#drain?.end();
     this.#owner.finalized(drain);
     if (driver === undefined || how === "abort") this.#resolveClosed(drain);
     else driver.done.then(() => this.#resolveClosed(drain));
@@ -302,6 +312,7 @@ export class PeerCore implements DriverEvents {
   }
 
   onGoaway(retryAfter: number): void {
+    this.#leaving = true;
     this.#owner.goawayReceived(retryAfter);
   }
 
@@ -309,7 +320,7 @@ export class PeerCore implements DriverEvents {
     const opened = this.#driver?.openedAt !== undefined;
     this.#lost = end.openCalls;
     this.#pings.reject(this.#closedError("Cannot ping as the link ended", end));
-    this.#drained?.resolve();
+    this.#drain?.end();
     // An end of our own making has a better name than what it did to the link.
     this.#owner.sessionEnded({ ...end, ...this.#end }, opened);
     this.#roomMade();
@@ -329,48 +340,50 @@ export class PeerCore implements DriverEvents {
   #callRefusal(nested: boolean): string | undefined {
     if (this.state === "draining" && nested) return undefined;
     if (this.state === "closed" || this.state === "draining") return "The peer is closed";
-    if (this.state === "open" || this.#options.settings.queue.offline === "keep") return undefined;
-    return "There is no open link";
+    if (this.#options.settings.queue.offline === "keep") return undefined;
+    if (this.#leaving) return "The other end is going away";
+    return this.state === "open" ? undefined : "There is no open link";
+  }
+
+  /** Whether a call of the other end is taken. It may have been made before that end could know. */
+  #taken(): boolean {
+    if (this.state === "open") return true;
+    if (this.state !== "draining" || this.#drain?.aware !== false) return false;
+    this.#openCalls++;
+    return true;
   }
 
   #roomMade(): void {
-    this.#checkDrained();
+    this.#drain?.check();
     this.queue.checkRoom();
-  }
-
-  #checkDrained(): void {
-    if (this.#drained === undefined) return;
-    if (this.queue.outbox.frames === 0 && this.openCalls === 0) this.#drained.resolve();
   }
 
   async #close(
     { grace = GRACE, reason = "", signal }: CloseOptions,
     code: CloseInfo["code"],
+    retryAfter: number | undefined,
   ): Promise<DrainInfo> {
     if (this.state === "open") {
       this.state = "draining";
       this.#openCalls = this.openCalls;
-      if (this.queue.outbox.frames > 0 || this.#openCalls > 0) await this.#drain(grace, signal);
+      const idle = () => this.queue.outbox.frames === 0 && this.openCalls === 0;
+      const drain = new Drain(idle, retryAfter === undefined);
+      this.#drain = drain;
+      if (retryAfter !== undefined) this.#sayGoaway(drain, retryAfter, reason, grace);
+      if (!drain.aware || !idle()) await drain.wait(this.#options.clock, grace, signal);
+      this.#drain = undefined;
     }
     if (this.#end === undefined) this.end(code, reason);
     return await this.closed;
   }
 
-  async #drain(grace: number, signal: AbortSignal | undefined): Promise<void> {
-    const drained = Promise.withResolvers<void>();
-    this.#drained = drained;
-    const wait = startWait<void>(
-      this.#options.clock,
-      { timeout: grace, ...(signal === undefined ? {} : { signal }) },
-      "drain",
-    );
-    drained.promise.then(wait.resolve);
-    try {
-      await wait.promise;
-    } catch {
-      // The grace is over, or was cut short: what is left counts as unsent.
-    }
-    this.#drained = undefined;
+  #sayGoaway(drain: Drain, retryAfter: number, reason: string, grace: number): void {
+    const driver = this.#driver;
+    if (driver === undefined) return drain.told();
+    const timeout = Math.min(grace, AWARE_TIMEOUT);
+    const told = () => drain.told();
+    this.#pings.wait(driver.machine.goaway(retryAfter, reason), { timeout }).then(told, told);
+    driver.flush();
   }
 
   #settleWaits(): void {

@@ -27,8 +27,8 @@ export interface IncomingOptions {
   readonly handler: (method: string) => AnyHandler | undefined;
   /** The peer as the application knows it. */
   readonly peer: () => AnyPeer;
-  /** Why no call is taken any more. */
-  readonly refusal: () => string | undefined;
+  /** Whether a call is still taken. */
+  readonly taken: () => boolean;
   /** The calls of the session that a call came on. */
   readonly machine: () => CallMachine | undefined;
   readonly wake: () => void;
@@ -56,13 +56,12 @@ export class IncomingCalls {
 
   /** A call came. */
   begin(call: RunningCall): void {
-    const { handler: find, serializer, refusal, machine, clock } = this.#options;
+    const { handler: find, serializer, taken, machine, clock } = this.#options;
     const calls = machine();
     if (calls === undefined) return;
     const refuse = (code: RpcCode, message: string) =>
       calls.callee.fail(call, problem(code, message, true), NOTHING);
-    const closed = refusal();
-    if (closed !== undefined) return refuse("UNAVAILABLE", closed);
+    if (!taken()) return refuse("UNAVAILABLE", "The peer is closing");
     const handler = find(call.method);
     if (handler === undefined) {
       return refuse("UNIMPLEMENTED", `There is no method '${call.method}'`);

@@ -1,10 +1,10 @@
 /**
- * What topics and methods may be called.
+ * What topics, methods and groups may be called.
  */
 import { utf8Length } from "../wire/text.ts";
 
-/** @throws {TypeError | RangeError} when it is no topic, or no method */
-export function checkName(what: "topic" | "method", name: string): void {
+/** @throws {TypeError | RangeError} when it is no topic, method or group */
+export function checkName(what: "topic" | "method" | "group", name: string): void {
   if (typeof name !== "string") {
     throw new TypeError(
       `Cannot send as '${what}' must be a string: current value is a ${typeof name}`,

@@ -26,6 +26,17 @@ export interface Limits {
   readonly maxStreams: number;
 }
 
+/** The name of a limit, of a connection or of a server. */
+export type LimitName =
+  | keyof Limits
+  | "maxConnections"
+  | "maxConnectionsPerHost"
+  | "maxUnregistered"
+  | "maxGroups"
+  | "maxQueuedBytesTotal"
+  | "messagesPerSecond"
+  | "bytesPerSecond";
+
 /** How often life is shown and asked for. */
 export interface HeartbeatOptions {
   /** Silence, in ms, after which a PING is sent. At least 100. @default {10000} */
@@ -34,12 +45,26 @@ export interface HeartbeatOptions {
   readonly timeout?: number;
 }
 
+/**
+ * What becomes of a message for which there is no room (`limits.maxQueuedBytes`):
+ *
+ * - `"wait"`: `send` waits before it comes to that, and rejects once it has. What was accepted stays.
+ * - `"drop-oldest"`: the oldest of the messages that were sent with this policy makes way.
+ * - `"drop-newest"`: it is dropped itself.
+ * - `"disconnect"`: the peer is ended with the code `SLOW_CONSUMER`.
+ *
+ * With a policy other than `"wait"`, `send` never waits.
+ */
+export type Overflow = "wait" | "drop-oldest" | "drop-newest" | "disconnect";
+
 /** How messages wait to be sent. */
 export interface QueueOptions {
   /** From this many queued bytes on `send` waits. @default {65536} */
   readonly highWaterMark?: number;
   /** Down to this many it waits then. @default {half of highWaterMark} */
   readonly lowWaterMark?: number;
+  /** What becomes of a message for which there is no room, unless it says so itself. @default {"wait"} */
+  readonly overflow?: Overflow;
   /** What `send` does between two links: keep the message for the next one, or reject. @default {"keep"} */
   readonly offline?: "keep" | "reject";
 }
@@ -162,7 +187,7 @@ function resolveHeartbeat(options: HeartbeatOptions | false = {}): SessionSettin
 }
 
 function resolveQueue(options: QueueOptions = {}): Required<QueueOptions> {
-  const { highWaterMark = 65_536, offline = "keep" } = options;
+  const { highWaterMark = 65_536, offline = "keep", overflow = "wait" } = options;
   const { lowWaterMark = highWaterMark / 2 } = options;
   demand("queue.highWaterMark", highWaterMark, highWaterMark > 0, "more than 0 bytes");
   const fits = lowWaterMark >= 0 && lowWaterMark <= highWaterMark;
@@ -172,7 +197,16 @@ function resolveQueue(options: QueueOptions = {}): Required<QueueOptions> {
       `Cannot use options as 'queue.offline' must be "keep" or "reject": current value is ${offline}`,
     );
   }
-  return { highWaterMark, lowWaterMark, offline };
+  demandOverflow("queue.overflow", overflow);
+  return { highWaterMark, lowWaterMark, offline, overflow };
+}
+
+/** @throws {TypeError} when it is none */
+export function demandOverflow(name: string, overflow: Overflow): void {
+  if (["wait", "drop-oldest", "drop-newest", "disconnect"].includes(overflow)) return;
+  throw new TypeError(
+    `Cannot use options as '${name}' must be "wait", "drop-oldest", "drop-newest" or "disconnect": current value is ${overflow}`,
+  );
 }
 
 function resolveLimits(options: Partial<Limits> = {}): Limits {

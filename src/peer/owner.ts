@@ -7,17 +7,33 @@ import type { Message } from "../contract/types.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome } from "../wire/handshake.ts";
 import type { AnyHandler } from "./call_options.ts";
-import type { SessionSettings } from "./options.ts";
+import type { ByteBudget } from "../session/outbox.ts";
+import type { LimitName, Overflow, SessionSettings } from "./options.ts";
 import type { AnyPeer } from "./peer.ts";
 
 /** Where a peer is in its life. */
 export type PeerState = "connecting" | "open" | "waiting" | "draining" | "closed";
 
-/** Options of `send`. */
+/** Options of `send`. `timeout` and `signal` end the wait, and do not take the message back. */
 export interface SendOptions extends WaitOptions {
   /** A label for the other end's handler. @default {""} */
   readonly topic?: string;
+  /**
+   * Resolve only when the other end has the message in its memory (not: when its handler is through);
+   * within `timeout` ms, by default those of `callTimeout`. @default {false}
+   */
+  readonly ack?: boolean;
+  /**
+   * Of messages with the same key only the newest waits: it takes the place of the one that waits
+   * already. For what is of no use once there is something newer, like a price or a position.
+   */
+  readonly key?: string;
+  /** What becomes of it when there is no room. @default {"queue.overflow", which is "wait"} */
+  readonly overflow?: Overflow;
 }
+
+/** Why messages were dropped: a policy, or a newer one with the same key. */
+export type DropPolicy = Exclude<Overflow, "wait" | "disconnect"> | "key";
 
 /** Turns bodies into bytes and back, without types. */
 export interface AnySerializer {
@@ -46,6 +62,10 @@ export interface CoreOwner {
   finalized(info: DrainInfo): void;
   /** Something of the application threw. */
   report(error: unknown): void;
+  /** Messages were dropped since there was no room for them. */
+  dropped(frames: number, bytes: number, policy: DropPolicy): void;
+  /** A limit was met. */
+  limitMet(limit: LimitName, value: number): void;
 }
 
 /** What a core is made with. */
@@ -56,4 +76,6 @@ export interface CoreOptions {
   readonly serializer: AnySerializer;
   readonly clock: Clock;
   readonly logger: Logger | undefined;
+  /** What all queues of a server may hold together. */
+  readonly budget?: ByteBudget;
 }

@@ -1,6 +1,8 @@
 /**
  * Counts that are cheap enough to leave on.
  */
+import type { Queued } from "../base/types.ts";
+import type { LimitName } from "./options.ts";
 
 /** What has flowed. */
 export interface Traffic {
@@ -16,9 +18,14 @@ export interface Traffic {
   readonly callsIn: number;
   /** Calls made. */
   readonly callsOut: number;
+  /** Calls that are open now, of both ends. */
+  readonly inFlight: number;
   /** Messages that were dropped on this end. */
   readonly dropped: number;
 }
+
+/** How often each limit was met; those that never were are left out. */
+export type LimitCounts = Readonly<Partial<Record<LimitName, number>>>;
 
 /** Round-trip times in ms; 0 before the first. */
 export interface RoundTrips {
@@ -40,6 +47,10 @@ export interface PeerStats extends Traffic {
   readonly links: number;
   /** Round-trip times. */
   readonly rtt: RoundTrips;
+  /** What waits to be sent. */
+  readonly queued: Queued;
+  /** How often each limit was met. */
+  readonly limits: LimitCounts;
 }
 
 /** Of so many round trips the 99th percentile is taken. */
@@ -56,6 +67,7 @@ export class Counters {
   dropped = 0;
   links = 0;
   readonly #since: number;
+  readonly #limits = new Map<LimitName, number>();
   readonly #times: number[] = [];
   #count = 0;
   #last = 0;
@@ -74,8 +86,18 @@ export class Counters {
     this.#min = Math.min(this.#min, ms);
   }
 
+  /** A limit was met. */
+  limit(name: LimitName): void {
+    this.#limits.set(name, (this.#limits.get(name) ?? 0) + 1);
+  }
+
+  /** How often each limit was met. */
+  get limits(): LimitCounts {
+    return Object.fromEntries(this.#limits);
+  }
+
   /** The counts as they are now. */
-  snapshot(): PeerStats {
+  snapshot(inFlight: number, queued: Queued): PeerStats {
     const sorted = this.#times.toSorted((a, b) => a - b);
     const { bytesIn, bytesOut, messagesIn, messagesOut, callsIn, callsOut, dropped, links } = this;
     return {
@@ -87,6 +109,9 @@ export class Counters {
       callsOut,
       dropped,
       links,
+      inFlight,
+      queued,
+      limits: this.limits,
       since: this.#since,
       rtt: {
         last: this.#last,

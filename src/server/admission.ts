@@ -11,13 +11,15 @@
 import type { Bytes, Transport } from "../base/types.ts";
 import { type CloseCode, ClosedError, ConnectError } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
+import type { TlsInfo } from "../base/tls.ts";
 import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
-import type { AnySerializer, CoreOwner } from "../peer/owner.ts";
+import type { AnySerializer, CoreOwner, DropPolicy } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { escaped } from "../peer/hooks.ts";
-import type { SessionSettings } from "../peer/options.ts";
+import type { LimitName, SessionSettings } from "../peer/options.ts";
 import type { SessionEnd } from "../session/events.ts";
+import type { ByteBudget } from "../session/outbox.ts";
 import { clientIdProblem, type Hello } from "../wire/handshake.ts";
 import type { Decision, Registration } from "./options.ts";
 import type { Hub, HubPeer } from "./hub.ts";
@@ -33,6 +35,8 @@ export interface AdmissionOptions {
   readonly serializer: AnySerializer;
   /** Why it is refused whatever it asks for. */
   readonly refusal: CloseCode | undefined;
+  /** What the queues of all clients may hold together. */
+  readonly budget: ByteBudget;
 }
 
 /** One connection. */
@@ -43,15 +47,16 @@ export class Admission implements CoreOwner {
   /** Who asks: 12 bytes of one client object, and a count of its HELLOs; empty when it did not say. */
   instance: Bytes = new Uint8Array(0);
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
-  readonly #hub: Hub;
+  readonly hub: Hub;
   readonly #refusal: CloseCode | undefined;
   readonly #registered = Promise.withResolvers<HubPeer>();
   readonly #gone = new AbortController();
   #peer: HubPeer | undefined;
+  #tls: TlsInfo | undefined;
 
   constructor(hub: Hub, options: AdmissionOptions) {
-    const { settings, serializer, refusal } = options;
-    this.#hub = hub;
+    const { settings, serializer, refusal, budget } = options;
+    this.hub = hub;
     this.#refusal = refusal;
     this.registered = this.#registered.promise;
     // Only `Server.attach` waits for it; for the others a refusal is an event.
@@ -59,11 +64,15 @@ export class Admission implements CoreOwner {
     const { onMessage } = hub.options;
     this.onMessage = onMessage && ((message) => this.#peer && onMessage(message, this.#peer));
     const { logger, runtime: { clock } } = hub.options;
-    this.core = new PeerCore({ side: "server", id: "", settings, serializer, clock, logger }, this);
+    this.core = new PeerCore(
+      { side: "server", id: "", settings, serializer, clock, logger, budget },
+      this,
+    );
   }
 
   /** Begins to listen to the client. */
   start(transport: Transport): void {
+    this.#tls = transport.tls;
     this.core.run(transport);
   }
 
@@ -75,7 +84,7 @@ export class Admission implements CoreOwner {
   }
 
   handler(method: string): AnyHandler | undefined {
-    return this.#hub.handlers.get(method);
+    return this.hub.handlers.get(method);
   }
 
   helloReceived(hello: Hello): void {
@@ -89,11 +98,11 @@ export class Admission implements CoreOwner {
     const { core } = this;
     const peer = this.#peer;
     if (peer === undefined) return;
-    this.#hub.opened(this);
+    this.hub.opened(this);
     this.#registered.resolve(peer);
-    const { onConnect } = this.#hub.options;
+    const { onConnect } = this.hub.options;
     core.inbox.hook(() =>
-      this.#hub.hooks.call(
+      this.hub.hooks.call(
         onConnect && (() => onConnect(peer)),
         () => core.end("INTERNAL", "'onConnect' failed"),
       )
@@ -106,13 +115,13 @@ export class Admission implements CoreOwner {
     const peer = this.#peer;
     this.#gone.abort(new ClosedError("The client has left", info));
     if (opened && peer !== undefined) {
-      const { onDisconnect } = this.#hub.options;
-      this.#hub.left(this, peer, info);
+      const { onDisconnect } = this.hub.options;
+      this.hub.left(this, peer, info);
       this.core.inbox.hook(() =>
-        this.#hub.hooks.call(onDisconnect && (() => onDisconnect(info, peer)))
+        this.hub.hooks.call(onDisconnect && (() => onDisconnect(info, peer)))
       );
     } else {
-      this.#hub.refused(this, info);
+      this.hub.refused(this, info);
     }
     this.core.finalize(info, "linger");
   }
@@ -131,7 +140,15 @@ export class Admission implements CoreOwner {
   }
 
   report(error: unknown): void {
-    this.#hub.report(error, this.#peer);
+    this.hub.report(error, this.#peer);
+  }
+
+  dropped(frames: number, bytes: number, policy: DropPolicy): void {
+    if (this.#peer !== undefined) this.hub.dropped(this.#peer, frames, bytes, policy);
+  }
+
+  limitMet(limit: LimitName, value: number): void {
+    this.hub.limitMet(limit, value, this.core.remoteAddr, this.#peer);
   }
 
   // ── the way in ──
@@ -142,8 +159,8 @@ export class Admission implements CoreOwner {
     }
     const problem = clientIdProblem(hello.clientId);
     if (problem !== undefined) return this.#reject("CLIENT_ID_INVALID", problem);
-    const asked = hello.clientId === "" ? this.#hub.freshId() : hello.clientId;
-    const { register } = this.#hub.options;
+    const asked = hello.clientId === "" ? this.hub.freshId() : hello.clientId;
+    const { register } = this.hub.options;
     let decision: Decision<unknown> = true;
     if (register !== undefined) {
       const given = register(this.#registration(asked, hello));
@@ -173,14 +190,15 @@ export class Admission implements CoreOwner {
       authEquals: (secret) => sameSecret(hello.auth, secret),
       metadata: hello.metadata,
       remoteAddr: this.core.remoteAddr,
+      tls: this.#tls,
       signal: this.#gone.signal,
     };
   }
 
   async #enter(id: string, data: unknown, hello: Hello): Promise<void> {
-    const { duplicateId } = this.#hub.options;
+    const { duplicateId } = this.hub.options;
     if (duplicateId !== "allow") {
-      for (let owner = this.#hub.owner(id); owner !== undefined; owner = this.#hub.owner(id)) {
+      for (let owner = this.hub.owner(id); owner !== undefined; owner = this.hub.owner(id)) {
         if (isOlder(hello.instance, owner.instance)) {
           return this.#reject(
             "STALE_ATTACH",
@@ -199,14 +217,14 @@ export class Admission implements CoreOwner {
     this.core.id = id;
     this.instance = hello.instance;
     const { driver } = this.core;
-    this.#peer = this.#hub.admit(this, data);
-    driver?.machine.welcome(this.#hub.welcome(id), hello);
+    this.#peer = this.hub.admit(this, data);
+    driver?.machine.welcome(this.hub.welcome(id), hello);
     driver?.flush();
   }
 
   /** Whether the owner of an id makes way. */
   async #yields(owner: Admission, instance: Bytes): Promise<boolean> {
-    const { duplicateId } = this.#hub.options;
+    const { duplicateId } = this.hub.options;
     if (duplicateId === "replace" || isSameClient(owner.instance, instance)) return true;
     if (duplicateId === "reject") return false;
     try {
@@ -220,7 +238,7 @@ export class Admission implements CoreOwner {
 
   #reject(code: CloseCode, reason: string, retryAfter = 0): void {
     const { driver } = this.core;
-    driver?.machine.reject(code, reason, retryAfter, this.#hub.epoch);
+    driver?.machine.reject(code, reason, retryAfter, this.hub.epoch);
     driver?.flush();
   }
 }

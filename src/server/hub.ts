@@ -1,32 +1,41 @@
 /**
  * A server without types: its listeners, its connections, and what it counts.
  *
- * Owns accepting and the registry. Each connection's own story is an `Admission`.
+ * Owns the registry, the groups and the limits. Each connection's own story is an `Admission`.
  *
- * 1. A failure to accept (too many open files, a client that hung up) never ends the loop.
- * 2. Whatever it accepts it also ends: after `closed` no connection and no listener is left.
+ * 1. Whatever it accepts it also ends: after `closed` no connection and no listener is left.
+ * 2. A client is in the registry and in groups from the moment it is admitted to the one it leaves.
  */
 import type { Bytes, Logger, Runtime, Transport, TransportListener } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import type { CloseCode } from "../base/errors.ts";
+import { type CloseCode, type ConnectError, type DialCode, LimitError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { inWords } from "../peer/abort_with.ts";
 import type { PeerCore } from "../peer/core.ts";
-import type { AnySerializer } from "../peer/owner.ts";
+import type { AnySerializer, DropPolicy } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { randomBytes, welcomeOf } from "../peer/greeting.ts";
 import { escaped, Hooks } from "../peer/hooks.ts";
-import { type SessionSettings, wireLimits } from "../peer/options.ts";
-import type { Traffic } from "../peer/stats.ts";
+import { type LimitName, type SessionSettings, wireLimits } from "../peer/options.ts";
 import type { AnyPeer } from "../peer/peer.ts";
+import { ByteBudget } from "../session/outbox.ts";
 import type { Welcome } from "../wire/handshake.ts";
+import { type AcceptEvents, Acceptor } from "./acceptor.ts";
 import { Admission } from "./admission.ts";
+import { broadcast, type BroadcastOptions, type BroadcastResult } from "./broadcast.ts";
+import { Groups } from "./groups.ts";
 import type { DuplicateId, Register, ServerEvent, ServerLimits } from "./options.ts";
 import { PeerRegistry } from "./registry.ts";
-import { addTraffic, Total } from "./totals.ts";
+import { type ServerStats, Total, Totals } from "./totals.ts";
+
+/** Options of a server's `close`. */
+export interface ServerCloseOptions extends CloseOptions {
+  /** Over how many ms clients are asked to come back, so that they do not all come at once. @default {5000} */
+  readonly spread?: number;
+}
 
 /** What the application gets for one client, as far as the hub needs to know it. */
 export type HubPeer = AnyPeer;
@@ -49,32 +58,16 @@ export interface HubOptions {
   readonly onDisconnect: ((info: CloseInfo, peer: HubPeer) => unknown) | undefined;
 }
 
-/** What a server has done so far. */
-export interface ServerStats extends Traffic {
-  /** Clients that are registered. */
-  readonly peers: number;
-  /** The most there ever were at once. */
-  readonly peak: number;
-  /** How many have registered so far. */
-  readonly total: number;
-  /** Connections that have not registered. */
-  readonly unregistered: number;
-  /** What waits to be sent, to all of them. */
-  readonly queued: { readonly bytes: number; readonly frames: number };
-  /** How many were refused, or left before they had registered, by code. */
-  readonly rejected: Readonly<Partial<Record<CloseCode, number>>>;
-}
-
-/** The first and the longest pause after a failure to accept, in ms. */
-const ACCEPT_PAUSE = 10;
-const ACCEPT_PAUSE_MAX = 1_000;
+const SPREAD = 5_000;
+const NOBODY: ReadonlySet<AnyPeer> = new Set();
 
 /** A server. */
-export class Hub {
+export class Hub implements AcceptEvents {
   readonly options: HubOptions;
   readonly hooks: Hooks;
   readonly events: EventStream<ServerEvent<HubPeer>>;
   readonly registry = new PeerRegistry<HubPeer>();
+  readonly groups = new Groups<HubPeer>();
   readonly handlers = new HandlerTable();
   readonly addrs: readonly Addr[];
   readonly epoch: Bytes;
@@ -84,19 +77,10 @@ export class Hub {
   readonly #admitted = new Map<HubPeer, Admission>();
   /** Every connection that is not closed, whatever became of it. */
   readonly #cores = new Set<PeerCore>();
-  readonly #rejected = new Map<CloseCode, number>();
-  readonly #gone: Record<keyof Traffic, number> = {
-    bytesIn: 0,
-    bytesOut: 0,
-    messagesIn: 0,
-    messagesOut: 0,
-    callsIn: 0,
-    callsOut: 0,
-    dropped: 0,
-  };
-  readonly #pauses = new Set<() => void>();
-  #peak = 0;
-  #total = 0;
+  readonly #hosts = new Map<string, number>();
+  readonly #totals = new Totals();
+  readonly #budget: ByteBudget;
+  readonly #acceptor: Acceptor;
   /** How it ends; `undefined` while it does not. */
   #outcome: CloseInfo | undefined;
   /** Resolves when the listeners have let go of their addresses. Never rejects. */
@@ -105,10 +89,12 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.options = options;
-    const { runtime, logger, listeners } = options;
+    const { runtime, logger, listeners, limits } = options;
+    this.#budget = new ByteBudget(limits.maxQueuedBytesTotal);
     this.handlers.addAll(options.methods);
     this.hooks = new Hooks(logger, (error) => this.#tell(error, undefined));
     this.events = new EventStream(options.onEvent, (error) => this.hooks.reportQuietly(error));
+    this.#acceptor = new Acceptor(listeners, runtime.clock, this);
     this.addrs = listeners.map(({ addr }) => Addr.of(addr));
     this.epoch = randomBytes(runtime, 8);
     const { promise, resolve } = Promise.withResolvers<DrainInfo>();
@@ -118,10 +104,8 @@ export class Hub {
 
   /** Begins to accept. */
   start(): void {
-    for (const [index, listener] of this.options.listeners.entries()) {
-      this.options.logger?.info?.(`Listening on ${this.addrs[index]}`);
-      this.#accept(listener);
-    }
+    for (const addr of this.addrs) this.options.logger?.info?.(`Listening on ${addr}`);
+    this.#acceptor.start();
   }
 
   /** Takes a connection in. */
@@ -131,20 +115,31 @@ export class Hub {
     if (this.#stopped || this.#unregistered.size >= limits.maxUnregistered) {
       transport.close();
       if (this.#stopped) return undefined;
-      this.#countRejected("TOO_MANY_CONNECTIONS");
-      this.#limitMet("maxUnregistered", origin);
+      this.#totals.rejected("TOO_MANY_CONNECTIONS");
+      this.limitMet("maxUnregistered", limits.maxUnregistered, origin);
       return undefined;
     }
-    const full = this.registry.size + this.#unregistered.size >= limits.maxConnections;
-    if (full) this.#limitMet("maxConnections", origin);
-    const refusal = full ? "TOO_MANY_CONNECTIONS" : undefined;
-    const admission = new Admission(this, { settings, serializer, refusal });
+    const host = hostOf(origin);
+    const limit = this.#limitOf(host);
+    if (limit !== undefined) this.limitMet(limit, limits[limit], origin);
+    const refusal = limit === undefined ? undefined : "TOO_MANY_CONNECTIONS";
+    const budget = this.#budget;
+    const admission = new Admission(this, { settings, serializer, refusal, budget });
     const { core } = admission;
     this.#unregistered.add(admission);
     this.#cores.add(core);
-    core.closed.then(() => this.#cores.delete(core));
+    this.#count(host, 1);
+    core.closed.then(() => {
+      this.#cores.delete(core);
+      this.#count(host, -1);
+    });
     admission.start(transport);
     return admission;
+  }
+
+  acceptFailed(error: unknown, delay: number): void {
+    this.options.logger?.warn?.(`Cannot accept connections: ${error}. Next try in ${delay} ms`);
+    this.events.emit({ type: "accept-error", error, delay });
   }
 
   /** What is behind a registered client. */
@@ -152,20 +147,24 @@ export class Hub {
     return this.#admitted.get(peer)?.core;
   }
 
-  /** Hands a body to every registered client but some. */
-  broadcast(
-    payload: Uint8Array,
-    topic: string | undefined,
-    except: ReadonlySet<AnyPeer>,
-  ): { sent: number; queued: number; skipped: number } {
-    const result = { sent: 0, queued: 0, skipped: 0 };
-    for (const [peer, { core }] of this.#admitted) {
-      if (except.has(peer) || core.state === "draining") continue;
-      const outcome = core.queue.trySendBytes(payload, topic);
-      if (outcome === "full") result.skipped++;
-      else result[outcome]++;
-    }
-    return result;
+  /** Hands a body to every registered client, or to those that the options name. */
+  broadcast(payload: Uint8Array, options: BroadcastOptions): Promise<BroadcastResult<HubPeer>> {
+    const { runtime: { clock }, settings: { callTimeout } } = this.options;
+    const context = { clock, ackTimeout: callTimeout };
+    return broadcast(this.#receivers(options), payload, options, context);
+  }
+
+  /** Puts a client into a group. @throws {LimitError} when it is in too many */
+  join(peer: HubPeer, groups: ReadonlySet<string>, group: string): void {
+    const { maxGroups } = this.options.limits;
+    if (groups.size < maxGroups || groups.has(group)) return this.groups.join(peer, group);
+    this.limitMet("maxGroups", maxGroups, peer.remoteAddr);
+    throw new LimitError(
+      "TOO_MANY",
+      "maxGroups",
+      `Cannot join group as a client may be in at most ${maxGroups}: current value is ${groups.size}`,
+      { initiator: "local" },
+    );
   }
 
   // ── what admissions ask and tell ──
@@ -197,8 +196,7 @@ export class Hub {
     this.#unregistered.delete(admission);
     this.#admitted.set(peer, admission);
     this.registry.add(peer);
-    this.#total++;
-    this.#peak = Math.max(this.#peak, this.registry.size);
+    this.#totals.entered(this.registry.size);
     return peer;
   }
 
@@ -216,8 +214,9 @@ export class Hub {
   /** A registered client is gone. */
   left({ core }: Admission, peer: HubPeer, info: CloseInfo): void {
     this.registry.delete(peer);
+    this.groups.exit(peer);
     this.#admitted.delete(peer);
-    addTraffic(this.#gone, core.stats);
+    this.#totals.left(core.stats);
     const how = info.reason === "" ? info.code : `${escaped(info.reason)} (${info.code})`;
     const count = this.registry.size;
     this.options.logger?.info?.(`${escaped(core.id)} disconnected: ${how} (${count} now)`);
@@ -228,10 +227,30 @@ export class Hub {
   refused(admission: Admission, { code, reason }: CloseInfo): void {
     this.#unregistered.delete(admission);
     const { core: { remoteAddr, stats } } = admission;
-    addTraffic(this.#gone, stats);
-    this.#countRejected(code);
+    this.#totals.left(stats);
+    this.#totals.rejected(code);
     this.options.logger?.warn?.(`${remoteAddr} was not let in: ${escaped(reason)} (${code})`);
     this.events.emit({ type: "reject", remoteAddr, code, reason });
+  }
+
+  /** A connection came to nothing before it was one: its TLS handshake failed. */
+  turnedAway({ code: cause, message: reason }: ConnectError, remoteAddr: Addr): void {
+    const code = closeCodeOfDial(cause);
+    this.#totals.rejected(code);
+    this.options.logger?.warn?.(`${remoteAddr} was not let in: ${escaped(reason)} (${code})`);
+    this.events.emit({ type: "reject", remoteAddr, code, reason });
+  }
+
+  /** Messages for a client were dropped. */
+  dropped(peer: HubPeer, frames: number, bytes: number, policy: DropPolicy): void {
+    this.events.emit({ type: "drop", peer, frames, bytes, policy });
+  }
+
+  /** A limit was met, by a client or by one who would be. A client counts its own. */
+  limitMet(limit: LimitName, value: number, remoteAddr: Addr, peer?: HubPeer): void {
+    if (peer === undefined) this.#totals.limit(limit);
+    const event = { type: "limit", limit, value, remoteAddr } as const;
+    this.events.emit(peer === undefined ? event : { ...event, peer });
   }
 
   /** Something of the application threw. */
@@ -240,32 +259,29 @@ export class Hub {
   }
 
   stats(): ServerStats {
-    const sum = { ...this.#gone };
-    const queued = { bytes: 0, frames: 0 };
-    for (const peer of this.registry) {
-      addTraffic(sum, peer.stats);
-      queued.bytes += peer.queued.bytes;
-      queued.frames += peer.queued.frames;
-    }
-    return {
-      ...sum,
-      queued,
+    return this.#totals.snapshot(this.registry, {
       peers: this.registry.size,
-      peak: this.#peak,
-      total: this.#total,
       unregistered: this.#unregistered.size,
-      rejected: Object.fromEntries(this.#rejected),
-    };
+    });
   }
 
   // ── endings ──
 
-  close(options: CloseOptions = {}): Promise<DrainInfo> {
+  close(options: ServerCloseOptions = {}): Promise<DrainInfo> {
     if (this.#outcome !== undefined) return this.closed;
-    const { reason = "The server is closing" } = options;
+    const { reason = "The server is closing", spread = SPREAD } = options;
+    if (!(spread >= 0 && spread < Infinity)) {
+      throw new RangeError(
+        `Cannot close server as 'spread' must be 0 ms or more: current value is ${spread}`,
+      );
+    }
     this.#stop({ code: "NORMAL", reason, initiator: "local" });
     this.events.emit({ type: "drain", initiator: "local" });
-    for (const core of [...this.#cores]) core.close({ ...options, reason }, "DRAINING");
+    for (const core of [...this.#cores]) {
+      // A client waits for a random time of once to twice this (PROTOCOL.md section 12).
+      const retryAfter = Math.round(this.options.runtime.random() * spread / 2);
+      core.close({ ...options, reason }, "DRAINING", retryAfter);
+    }
     return this.closed;
   }
 
@@ -280,8 +296,7 @@ export class Hub {
     const stopped = this.#stopped;
     this.#outcome = outcome;
     if (stopped) return;
-    this.#letGo = Promise.all(this.options.listeners.map(closeListener));
-    for (const wake of this.#pauses) wake();
+    this.#letGo = this.#acceptor.stop();
     this.#finish(outcome);
   }
 
@@ -307,48 +322,35 @@ export class Hub {
     return this.#outcome !== undefined;
   }
 
-  // ── accepting ──
+  #limitOf(host: string | undefined): "maxConnections" | "maxConnectionsPerHost" | undefined {
+    const { maxConnections, maxConnectionsPerHost } = this.options.limits;
+    if (this.registry.size + this.#unregistered.size >= maxConnections) return "maxConnections";
+    const here = host === undefined ? 0 : this.#hosts.get(host) ?? 0;
+    return here >= maxConnectionsPerHost ? "maxConnectionsPerHost" : undefined;
+  }
 
-  /** Never rejects. */
-  async #accept(listener: TransportListener): Promise<void> {
-    let pause = ACCEPT_PAUSE;
-    while (!this.#stopped) {
-      try {
-        for await (const transport of listener) {
-          pause = ACCEPT_PAUSE;
-          this.take(transport);
-          if (this.#stopped) break;
-        }
-        return;
-      } catch (error) {
-        if (this.#stopped) return;
-        this.options.logger?.warn?.(`Cannot accept connections: ${error}. Next try in ${pause} ms`);
-        this.events.emit({ type: "accept-error", error, delay: pause });
-        await this.#sleep(pause);
-        pause = Math.min(ACCEPT_PAUSE_MAX, pause * 2);
+  #count(host: string | undefined, by: 1 | -1): void {
+    if (host === undefined) return;
+    const count = (this.#hosts.get(host) ?? 0) + by;
+    if (count === 0) this.#hosts.delete(host);
+    else this.#hosts.set(host, count);
+  }
+
+  *#receivers({ group, except }: BroadcastOptions): Generator<[HubPeer, PeerCore]> {
+    const out = except === undefined ? NOBODY : asSet(except);
+    if (group === undefined) {
+      for (const [peer, { core }] of this.#admitted) if (!out.has(peer)) yield [peer, core];
+      return;
+    }
+    const seen = new Set<AnyPeer>(out);
+    for (const name of typeof group === "string" ? [group] : group) {
+      for (const peer of this.groups.members(name)) {
+        const core = seen.has(peer) ? undefined : this.coreOf(peer);
+        if (core === undefined) continue;
+        seen.add(peer);
+        yield [peer, core];
       }
     }
-  }
-
-  #sleep(ms: number): Promise<void> {
-    const { clock } = this.options.runtime;
-    return new Promise((resolve) => {
-      const timer = clock.setTimer(clock.now() + ms, () => wake());
-      const wake = () => {
-        timer[Symbol.dispose]();
-        this.#pauses.delete(wake);
-        resolve();
-      };
-      this.#pauses.add(wake);
-    });
-  }
-
-  #countRejected(code: CloseCode): void {
-    this.#rejected.set(code, (this.#rejected.get(code) ?? 0) + 1);
-  }
-
-  #limitMet(limit: "maxConnections" | "maxUnregistered", remoteAddr: Addr): void {
-    this.events.emit({ type: "limit", limit, value: this.options.limits[limit], remoteAddr });
   }
 
   #tell(error: unknown, peer: HubPeer | undefined): boolean {
@@ -360,10 +362,20 @@ export class Hub {
   }
 }
 
-async function closeListener(listener: TransportListener): Promise<void> {
-  try {
-    await listener.close();
-  } catch {
-    // Closed before by whoever gave it to us.
-  }
+/** Where a connection comes from, as its limit counts it; a Unix socket has no host. */
+function hostOf({ transport, hostname }: Addr): string | undefined {
+  if (transport === "unix") return undefined;
+  // The same host over IPv4, seen by a socket that listens on both.
+  return hostname.startsWith("::ffff:") ? hostname.slice(7) : hostname;
+}
+
+function asSet(peers: AnyPeer | Iterable<AnyPeer>): ReadonlySet<AnyPeer> {
+  return Symbol.iterator in peers ? new Set(peers) : new Set([peers]);
+}
+
+/** Events and counters know the codes of sessions. */
+function closeCodeOfDial(code: DialCode | CloseCode): CloseCode {
+  if (code === "TIMEOUT") return "HANDSHAKE_TIMEOUT";
+  if (code === "UNREACHABLE") return "LINK_LOST";
+  return code.startsWith("CERT_") ? "AUTH_FAILED" : "PROTOCOL";
 }

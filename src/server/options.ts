@@ -5,8 +5,15 @@ import type { Bytes, Initiator, TransportListener } from "../base/types.ts";
 import type { Addr, Address } from "../base/addr.ts";
 import type { CloseCode } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
+import type { ServerTls, TlsInfo } from "../base/tls.ts";
 import type { AnyContract, Untyped } from "../contract/types.ts";
-import { DEFAULT_LIMITS, type Limits, type SessionOptions } from "../peer/options.ts";
+import {
+  DEFAULT_LIMITS,
+  type LimitName,
+  type Limits,
+  type SessionOptions,
+} from "../peer/options.ts";
+import type { DropPolicy } from "../peer/owner.ts";
 import type { ServerPeer } from "./server.ts";
 
 /** Where to listen: an address, or a listener that exists. */
@@ -16,8 +23,22 @@ export type ListenAddress = Address | TransportListener;
 export interface ServerLimits extends Limits {
   /** Connections at a time; more are refused. @default {10000} */
   readonly maxConnections: number;
+  /** Connections at a time from one host; more are refused. @default {Infinity} */
+  readonly maxConnectionsPerHost: number;
   /** Connections at a time that have not registered; more are refused. @default {512} */
   readonly maxUnregistered: number;
+  /** Groups that one client may be in. @default {1000} */
+  readonly maxGroups: number;
+  /** How much may wait to be sent to all clients together, in bytes. @default {134217728} */
+  readonly maxQueuedBytesTotal: number;
+  /**
+   * Messages, calls and stream items that one client may send in a second. After a burst of a second's
+   * worth it is read no faster; one who sends ten seconds' worth at once is ended with `FLOOD`.
+   * @default {Infinity}
+   */
+  readonly messagesPerSecond: number;
+  /** Bytes that one client may send in a second; after a burst it is read no faster. @default {Infinity} */
+  readonly bytesPerSecond: number;
 }
 
 /** What a client asks for at the door. */
@@ -37,6 +58,8 @@ export interface Registration {
   readonly metadata: Readonly<Record<string, string>>;
   /** Where it comes from. */
   readonly remoteAddr: Addr;
+  /** What the TLS handshake has established, its certificate included; `undefined` without TLS. */
+  readonly tls: TlsInfo | undefined;
   /** Aborted when the client leaves, or the handshake takes too long. */
   readonly signal: AbortSignal;
 }
@@ -69,6 +92,8 @@ export interface ServeOptions<C extends AnyContract = Untyped, D = undefined>
    * The same client object coming back always replaces its old link. @default {"probe"}
    */
   readonly duplicateId?: DuplicateId;
+  /** What to show to clients, and whether to ask them, on addresses that run over TLS. */
+  readonly tls?: ServerTls;
   /** What the server and each of its connections may use. */
   readonly limits?: Partial<ServerLimits>;
   /** Lets several processes listen on one port. Needs `--unstable-net`. @default {false} */
@@ -118,14 +143,28 @@ export type ServerEvent<P> =
     readonly initiator: Initiator;
   }
   | {
-    /** A limit of the server was met. */
+    /** A limit was met; one that goes on being met is told once, and counted in the statistics. */
     readonly type: "limit";
     /** Which. */
-    readonly limit: keyof ServerLimits;
+    readonly limit: LimitName;
     /** Its value. */
     readonly value: number;
     /** Who met it. */
     readonly remoteAddr: Addr;
+    /** The client, if it has registered. */
+    readonly peer?: P;
+  }
+  | {
+    /** Messages for a client were dropped, as the policy says; told once a turn. */
+    readonly type: "drop";
+    /** The client. */
+    readonly peer: P;
+    /** How many messages. */
+    readonly frames: number;
+    /** How many bytes of bodies. */
+    readonly bytes: number;
+    /** By which policy; `"key"`: a newer message took the place of one that waited. */
+    readonly policy: DropPolicy;
   }
   | {
     /** A hook of the application threw, or a message could not be decoded or sent. */
@@ -146,13 +185,28 @@ export type ServerEvent<P> =
 export const DEFAULT_SERVER_LIMITS: ServerLimits = Object.freeze({
   ...DEFAULT_LIMITS,
   maxConnections: 10_000,
+  maxConnectionsPerHost: Infinity,
   maxUnregistered: 512,
+  maxGroups: 1_000,
+  maxQueuedBytesTotal: 134_217_728,
+  messagesPerSecond: Infinity,
+  bytesPerSecond: Infinity,
 });
+
+const SERVER_ONLY = [
+  "maxConnections",
+  "maxConnectionsPerHost",
+  "maxUnregistered",
+  "maxGroups",
+  "maxQueuedBytesTotal",
+  "messagesPerSecond",
+  "bytesPerSecond",
+] as const;
 
 /** Fills in the defaults. @throws {RangeError} where a field makes no sense */
 export function resolveServerLimits(options: Partial<ServerLimits> = {}): ServerLimits {
   const limits = { ...DEFAULT_SERVER_LIMITS, ...options };
-  for (const name of ["maxConnections", "maxUnregistered"] as const) {
+  for (const name of SERVER_ONLY) {
     if (limits[name] >= 1) continue;
     throw new RangeError(
       `Cannot use options as 'limits.${name}' must be 1 or more: current value is ${limits[name]}`,

@@ -1,23 +1,25 @@
 /**
  * The side that listens: its types, and how its options become a hub.
  */
-import type { Runtime, Transport, TransportListener } from "../base/types.ts";
+import type { ListenOptions, Runtime, Transport, TransportListener } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
 import { ClosedError, ConnectError } from "../base/errors.ts";
-import type { CloseOptions, DrainInfo, Lifecycle } from "../base/lifecycle.ts";
+import type { DrainInfo, Lifecycle } from "../base/lifecycle.ts";
 import { raw } from "../contract/serializers.ts";
 import type { AnyContract, BodyIn, Callable, SendArgs, Topic, Untyped } from "../contract/types.ts";
 import { abortWith } from "../peer/abort_with.ts";
-import { checkTopic } from "../peer/send_queue.ts";
+import { checkName } from "../peer/names.ts";
+import { checkSendOptions } from "../peer/send_queue.ts";
 import type { AnySerializer, SendOptions } from "../peer/owner.ts";
 import type { Handler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import { guarded } from "../peer/hooks.ts";
 import { resolveSession } from "../peer/options.ts";
-import { type AnyPeer, type Peer, PeerFace } from "../peer/peer.ts";
+import { type Peer, PeerFace } from "../peer/peer.ts";
 import { taken } from "../peer/trust.ts";
 import type { Admission } from "./admission.ts";
-import { Hub, type HubPeer, type ServerStats } from "./hub.ts";
+import type { BroadcastOptions, BroadcastResult } from "./broadcast.ts";
+import { Hub, type HubPeer, type ServerCloseOptions } from "./hub.ts";
 import {
   isListener,
   type ListenAddress,
@@ -26,6 +28,7 @@ import {
   type ServerEvent,
 } from "./options.ts";
 import type { Registry } from "./registry.ts";
+import type { ServerStats } from "./totals.ts";
 
 /** What a server holds for one client. */
 export interface ServerPeer<C extends AnyContract = Untyped, D = undefined>
@@ -34,22 +37,16 @@ export interface ServerPeer<C extends AnyContract = Untyped, D = undefined>
   readonly server: Server<C, D>;
   /** What `register` gave. */
   readonly data: D;
-}
-
-/** Options of `broadcast`. */
-export interface BroadcastOptions extends Pick<SendOptions, "topic"> {
-  /** Who does not get it. */
-  readonly except?: AnyPeer | Iterable<AnyPeer>;
-}
-
-/** What became of a broadcast. */
-export interface BroadcastResult {
-  /** To so many it is on its way. */
-  readonly sent: number;
-  /** For so many it waits behind other messages. */
-  readonly queued: number;
-  /** So many did not get it, since their queue was full. */
-  readonly skipped: number;
+  /** The groups it is in; once it is gone: those it was in at last. */
+  readonly groups: ReadonlySet<string>;
+  /**
+   * Puts it into a group. One that is gone joins nothing.
+   *
+   * @throws {LimitError} when it is in `limits.maxGroups` already
+   */
+  join(group: string): void;
+  /** Takes it out of a group. */
+  leave(group: string): void;
 }
 
 /** A server. */
@@ -61,6 +58,8 @@ export interface Server<C extends AnyContract = Untyped, D = undefined>
   readonly addrs: readonly Addr[];
   /** Who is here. */
   readonly peers: Registry<ServerPeer<C, D>>;
+  /** Who is in a group; the set follows those who join and leave for as long as it has a member. */
+  group(name: string): ReadonlySet<ServerPeer<C, D>>;
   /** What it has done so far. */
   stats(): ServerStats;
   /**
@@ -73,11 +72,14 @@ export interface Server<C extends AnyContract = Untyped, D = undefined>
     body: BodyIn<C["client"], K>,
     ...options: SendArgs<C["client"], K, SendOptions>
   ): Promise<boolean>;
-  /** Sends a message to all clients. It is encoded once, and waits for nobody. */
+  /**
+   * Sends a message to all clients, or to those of a group. It is encoded once, and waits for nobody
+   * unless `ack` is set; who has no room for it does not get it (`overflow` is `"drop-newest"` by default).
+   */
   broadcast<K extends Topic<C["client"]>>(
     body: BodyIn<C["client"], K>,
     ...options: SendArgs<C["client"], K, BroadcastOptions>
-  ): Promise<BroadcastResult>;
+  ): Promise<BroadcastResult<ServerPeer<C, D>>>;
   /**
    * Answers calls of a method, whichever client makes them, until it is disposed of.
    *
@@ -95,17 +97,35 @@ export interface Server<C extends AnyContract = Untyped, D = undefined>
   attach(transport: Transport): Promise<ServerPeer<C, D>>;
   /** What happens to its connections, from now on. */
   events(): AsyncIterable<ServerEvent<ServerPeer<C, D>>>;
+  /**
+   * Stops: takes nobody in any more, lets the calls finish that were accepted within `grace` ms, and asks
+   * the clients to come back at random moments of the next `spread` ms. What is left is cut and counted.
+   */
+  close(options?: ServerCloseOptions): Promise<DrainInfo>;
 }
 
 class ServerPeerFace<C extends AnyContract, D> extends PeerFace<C["client"], C["server"]>
   implements ServerPeer<C, D> {
   readonly server: Server<C, D>;
   readonly data: D;
+  readonly groups: ReadonlySet<string>;
+  readonly #hub: Hub;
 
   constructor(admission: Admission, server: Server<C, D>, data: D) {
     super(admission.core);
     this.server = server;
     this.data = data;
+    this.#hub = admission.hub;
+    this.groups = this.#hub.groups.enter(this);
+  }
+
+  join(group: string): void {
+    checkName("group", group);
+    this.#hub.join(this, this.groups, group);
+  }
+
+  leave(group: string): void {
+    this.#hub.groups.leave(this, group);
   }
 }
 
@@ -146,7 +166,7 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
     ...[options]: SendArgs<C["client"], K, SendOptions>
   ): Promise<boolean> {
     const payload = this.#serializer.serialize(body);
-    checkTopic(options?.topic);
+    checkSendOptions(options);
     let taken = 0;
     for (const peer of this.#hub.registry.getAll(id)) {
       try {
@@ -163,16 +183,21 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
   broadcast<K extends Topic<C["client"]>>(
     body: BodyIn<C["client"], K>,
     ...[options]: SendArgs<C["client"], K, BroadcastOptions>
-  ): Promise<BroadcastResult> {
+  ): Promise<BroadcastResult<ServerPeer<C, D>>> {
     try {
       const payload = this.#serializer.serialize(body);
-      checkTopic(options?.topic);
-      return Promise.resolve(
-        this.#hub.broadcast(payload, options?.topic, excluded(options?.except)),
-      );
+      checkSendOptions(options);
+      const result = this.#hub.broadcast(payload, options ?? {});
+      // What becomes of peers is in the result: a broadcast that nobody awaits cannot end the process.
+      result.catch(() => {});
+      return taken(result);
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  group(name: string): ReadonlySet<ServerPeer<C, D>> {
+    return taken(this.#hub.groups.members(name));
   }
 
   handle<K extends Callable<C["server"]>>(
@@ -197,7 +222,7 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
     return taken(this.#hub.events.iterate());
   }
 
-  close(options?: CloseOptions): Promise<DrainInfo> {
+  close(options?: ServerCloseOptions): Promise<DrainInfo> {
     return this.#hub.close(options);
   }
 
@@ -227,8 +252,15 @@ export async function startServer<C extends AnyContract, D>(
   const limits = resolveServerLimits(options.limits);
   // Throws before anything is bound.
   new HandlerTable().addAll(taken(options.methods));
-  const hub: Hub = new Hub({
-    listeners: await bindAll(isList(address) ? address : [address], options, runtime),
+  let hub: Hub | undefined = undefined;
+  const listeners = await bindAll(isList(address) ? address : [address], runtime, {
+    ...(options.reusePort ? { reusePort: true } : {}),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    // Until all addresses are bound there is nobody to tell.
+    onHandshakeError: (error, remoteAddr) => hub?.turnedAway(error, remoteAddr),
+  });
+  hub = new Hub({
+    listeners,
     settings,
     limits,
     serializer,
@@ -253,26 +285,20 @@ export async function startServer<C extends AnyContract, D>(
 
 async function bindAll(
   addresses: readonly ListenAddress[],
-  options: { readonly reusePort?: boolean },
   runtime: Runtime,
+  options: ListenOptions,
 ): Promise<TransportListener[]> {
   const targets = addresses.map((given) => isListener(given) ? given : Addr.parse(given));
   const bound: TransportListener[] = [];
   try {
     for (const target of targets) {
-      const { reusePort = false } = options;
-      bound.push(target instanceof Addr ? await runtime.listen(target, { reusePort }) : target);
+      bound.push(target instanceof Addr ? await runtime.listen(target, options) : target);
     }
   } catch (error) {
     for (const listener of bound) if (!addresses.includes(listener)) listener.close();
     throw error;
   }
   return bound;
-}
-
-function excluded(except: AnyPeer | Iterable<AnyPeer> | undefined): ReadonlySet<AnyPeer> {
-  if (except === undefined) return new Set();
-  return Symbol.iterator in except ? new Set(except) : new Set([except]);
 }
 
 function isList(

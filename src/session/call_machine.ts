@@ -78,9 +78,9 @@ export class CallMachine {
     this.output.grant(flow);
   }
 
-  /** The session is over: every call learns it. */
-  end(): void {
-    this.caller.end();
+  /** The session is over: every call learns it. The other end took no more than so many of our frames. */
+  end(accepted = Infinity): void {
+    this.caller.end(accepted);
     this.callee.end();
     this.output.clear();
   }

@@ -51,6 +51,7 @@ export class Caller {
   readonly #firstId: number;
   #nextId: number;
   #streams = 0;
+  #held = false;
 
   constructor(options: CallerOptions, output: CallOutput) {
     const { side, remote, firstId = 1 } = options;
@@ -73,12 +74,17 @@ export class Caller {
 
   /** How many calls more the other end takes. */
   get room(): number {
-    return Math.max(0, this.#options.remote.maxCalls - this.#calls.size);
+    return this.#held ? 0 : Math.max(0, this.#options.remote.maxCalls - this.#calls.size);
   }
 
   /** Whether the next call of the lane may be written. */
   get ready(): boolean {
     return this.#options.lane.size > 0 && this.room > 0;
+  }
+
+  /** The other end goes away: what was not written is for the next session. */
+  hold(): void {
+    this.#held = true;
   }
 
   /** The call with this id. */
@@ -181,12 +187,17 @@ export class Caller {
     return shared;
   }
 
-  /** The session is over. */
-  end(): void {
+  /** The session is over; the other end has said that it took no more than so many tracked frames. */
+  end(accepted = Infinity): void {
     for (const call of this.#calls.values()) {
       const waits = call.state === "written";
       this.#release(call);
-      if (waits) call.lost();
+      if (!waits) continue;
+      if (call.count <= accepted) call.lost();
+      else {call.failed(
+          problem("UNAVAILABLE", "The other end closed before it came", true),
+          NOTHING,
+        );}
     }
     this.#gathering.clear();
   }
@@ -195,6 +206,7 @@ export class Caller {
     const { remote } = this.#options;
     const { count, maxPiece } = this.#output;
     call.id = this.#freeId();
+    call.count = count.count + 1;
     call.state = "written";
     this.#calls.add(call);
     const { id, method, payload, metadata, upload } = call;

@@ -19,6 +19,8 @@ import type { ReceiveFlow, SendFlow } from "./flows.ts";
 export abstract class PendingCall implements Timed {
   /** 0 until it is written. */
   id = 0;
+  /** Its REQUEST, or the first part of it, is tracked frame number so much. */
+  count = 0;
   place = -1;
   /** When its caller gives up: at the deadline, or before when nothing comes. */
   deadlineAt: number;

@@ -20,15 +20,15 @@ import { decodeSkip } from "../wire/call.ts";
 import * as control from "../wire/control.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { sniff } from "../wire/sniff.ts";
-import { Acks } from "./acks.ts";
 import { CallMachine } from "./call_machine.ts";
+import { ControlFrames } from "./control_frames.ts";
 import type { MachineEvents, MachineOptions } from "./events.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { MessageReader } from "./message_reader.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { SendCount } from "./numbering.ts";
-import { Pings } from "./pings.ts";
+import { Receipts } from "./receipts.ts";
 
 /** Bytes that go into one write, about. */
 const WRITE_SIZE = 65_536;
@@ -40,15 +40,14 @@ export class SessionMachine implements FrameHandler {
   readonly #reader: FrameReader;
   readonly #handshake: Handshake;
   readonly #heartbeat: Heartbeat | undefined;
-  readonly #pings = new Pings();
-  readonly #acks = new Acks();
+  readonly #control: ControlFrames;
+  readonly #receipts = new Receipts();
   readonly #incoming: MessageReader;
   #outgoing: MessageWriter | undefined;
   #calls: CallMachine | undefined;
   #phase: "handshake" | "open" | "closed" = "handshake";
   #farewell: ((out: OutBuffer) => void) | undefined;
   #now: number;
-  #measuredAt: number;
   readonly #handshakeAt: number;
   #frameAt = Infinity;
   #shared = false;
@@ -59,13 +58,19 @@ export class SessionMachine implements FrameHandler {
     this.#options = options;
     this.#events = events;
     this.#now = now;
-    this.#measuredAt = now;
     this.#handshakeAt = now + options.handshakeTimeout;
     this.#handshake = new Handshake(options);
     this.#incoming = new MessageReader(events, limits);
     const remote = side === "client" ? "server" : "client";
     this.#reader = new FrameReader(this, remote, Math.min(PRE_WELCOME_MAX, limits.maxFrame));
     this.#heartbeat = heartbeat === false ? undefined : new Heartbeat(now, heartbeat);
+    const ports = {
+      takeGrant: () => this.#incoming.takeGrant(),
+      grant: (limitBytes: number) => this.#outgoing?.grant(limitBytes),
+      receipts: this.#receipts,
+    };
+    const interval = heartbeat === false ? Infinity : heartbeat.interval;
+    this.#control = new ControlFrames(events, ports, interval, now);
   }
 
   /** Bytes that the next frame needs in one piece, as far as is known. */
@@ -147,12 +152,20 @@ export class SessionMachine implements FrameHandler {
   /** The application is through with messages that cost so much. */
   consumed(cost: number): void {
     this.#incoming.consumed(cost);
-    if (this.#incoming.grantDue) this.#acks.request();
+    if (this.#incoming.grantDue) this.#control.requestAck();
   }
 
   /** Wants a PING; the PONG that answers it has this number or a later one. */
   ping(): number {
-    return this.#pings.request();
+    return this.#control.ping();
+  }
+
+  /**
+   * Says that this end will close, and asks the other one to come back after `retryAfter` ms. The PONG
+   * that answers this number or a later one shows that it knows.
+   */
+  goaway(retryAfter: number, reason: string): number {
+    return this.#control.goaway(retryAfter, reason);
   }
 
   /** Some of what `fill` gave has been written. */
@@ -171,7 +184,7 @@ export class SessionMachine implements FrameHandler {
     this.#now = now;
     this.#handshake.write(out);
     if (this.#phase === "open") {
-      this.#fillControl(out, now);
+      this.#control.write(out, now);
       this.#fillData(out, now);
     }
     this.#farewell?.(out);
@@ -188,19 +201,16 @@ export class SessionMachine implements FrameHandler {
   get hasOutput(): boolean {
     if (this.#handshake.hasOutput || this.#farewell !== undefined) return true;
     return this.#phase === "open" &&
-      (this.#acks.due || this.#pings.pongDue || this.#now >= this.#pings.dueAt ||
-        this.#options.outbox.frames > 0 || this.#calls?.hasOutput === true);
+      (this.#control.hasOutput(this.#now) || this.#options.outbox.frames > 0 ||
+        this.#calls?.hasOutput === true);
   }
 
   /** When `handleTimeout` wants to be called. */
   nextTimeout(): number {
     if (this.#phase === "closed") return this.#writeAt;
     if (this.#phase === "handshake") return Math.min(this.#handshakeAt, this.#writeAt);
-    // What is due already is output that waits for the present write: no timer would speed it up.
-    const { dueAt } = this.#pings;
     return Math.min(
-      this.#acks.dueAt,
-      dueAt > this.#now ? dueAt : Infinity,
+      this.#control.nextTimeout(this.#now),
       this.#frameAt,
       this.#writeAt,
       this.#heartbeat?.nextTimeout() ?? Infinity,
@@ -229,7 +239,7 @@ export class SessionMachine implements FrameHandler {
         `Cannot wait for the rest of a frame as it must come within ${frameTimeout} ms`;
       return this.#violated(new ProtocolError("BAD_FRAME", reason), new Uint8Array(0));
     }
-    this.#acks.tick(now);
+    this.#control.tick(now);
     this.#beat(now);
   }
 
@@ -244,40 +254,22 @@ export class SessionMachine implements FrameHandler {
     end: number,
   ): void {
     if (this.#phase === "handshake") return this.#handshakeFrame(type, aux, buffer, start, end);
-    if (seq !== 0 && !this.#acks.accept(seq, this.#now)) return;
-    if ((flags & Flag.ACKREQ) !== 0) this.#acks.request();
+    if (seq !== 0 && !this.#control.accept(seq, this.#now)) return;
+    if ((flags & Flag.ACKREQ) !== 0) this.#control.requestAck();
     switch (type) {
       case FrameType.MSG:
         if (this.#incoming.frame(flags, seq, buffer, start, end)) this.#shared = true;
         // A message larger than the window goes on only if its pieces are granted again.
-        if (this.#incoming.grantDue) this.#acks.request();
+        if (this.#incoming.grantDue) this.#control.requestAck();
         return;
       case FrameType.SKIP:
         decodeSkip(start, end);
         if (id === 0) this.#incoming.skip();
         return;
-      case FrameType.PING: {
-        const { opaque } = control.decodePing(buffer, start, end);
-        if (this.#pings.ping(opaque, this.#now)) return;
-        throw new ProtocolError(
-          "FLOOD",
-          "Cannot go on as there were more than 1000 PINGs in a second",
-        );
-      }
-      case FrameType.PONG: {
-        const { opaque } = control.decodePong(buffer, start, end);
-        const roundTrip = this.#pings.pong(opaque, this.#now);
-        if (roundTrip === undefined) return;
-        this.#measuredAt = this.#now;
-        return this.#events.onPong(opaque, roundTrip);
-      }
-      case FrameType.ACK:
-        return this.#outgoing?.grant(control.decodeAck(buffer, start, end).limitBytes);
-      case FrameType.GOAWAY:
-        return this.#events.onGoaway(control.decodeGoaway(aux, buffer, start, end).retryAfter);
       case FrameType.CLOSE: {
-        const { code, reason } = control.decodeClose(aux, buffer, start, end);
-        return this.#end(code, reason, "remote");
+        const { code, reason, recvSeq } = control.decodeClose(aux, buffer, start, end);
+        this.#receipts.acked(recvSeq);
+        return this.#end(code, reason, "remote", undefined, { accepted: recvSeq });
       }
       case FrameType.HELLO:
       case FrameType.WELCOME:
@@ -285,6 +277,10 @@ export class SessionMachine implements FrameHandler {
       case FrameType.RESUMED:
       case FrameType.REJECT:
         throw new ProtocolError("PROTOCOL", `Cannot take frame of type ${type} in an open session`);
+    }
+    if (this.#control.frame(type, aux, buffer, start, end, this.#now)) {
+      if (this.#control.leaving) this.#calls?.caller.hold();
+      return;
     }
     // What is left is of a call, or may be ignored.
     if (this.#calls?.frame(type, flags, aux, id, buffer, start, end, this.#now)) {
@@ -300,7 +296,7 @@ export class SessionMachine implements FrameHandler {
         return this.#events.onHello(frame.hello);
       case "welcome":
         // At once, so that the server knows that the WELCOME arrived.
-        this.#acks.request();
+        this.#control.requestAck();
         return this.#begin(frame.welcome.limits, frame.welcome);
       case "reject": {
         const { code, reason, retryAfter } = frame.reject;
@@ -314,23 +310,10 @@ export class SessionMachine implements FrameHandler {
     this.#reader.maxFrame = this.#options.limits.maxFrame;
     const { side, limits: local, outbox, lane } = this.#options;
     const count = new SendCount();
-    this.#outgoing = new MessageWriter(outbox, remote, count, this.#events);
+    const receipts = this.#receipts;
+    this.#outgoing = new MessageWriter({ outbox, remote, count, receipts }, this.#events);
     this.#calls = new CallMachine({ side, local, remote, lane }, count, this.#events);
     this.#events.onOpen(remote, welcome);
-  }
-
-  #fillControl(out: OutBuffer, now: number): void {
-    const { heartbeat } = this.#options;
-    // A busy link never pings for its heartbeat; now and then it does to measure the round trip.
-    if (heartbeat !== false && now - this.#measuredAt > 3 * heartbeat.interval) {
-      this.#measuredAt = now;
-      this.#pings.request();
-    }
-    const ping = this.#pings.takePing(now);
-    if (ping !== undefined) control.encodePing(out, ping, this.#acks.count);
-    const pong = this.#pings.takePong();
-    if (pong !== undefined) control.encodePong(out, pong, this.#acks.count);
-    if (this.#acks.take()) control.encodeAck(out, this.#acks.count, this.#incoming.takeGrant());
   }
 
   /** Messages and calls in the order in which they were accepted; what cannot go lets others pass. */
@@ -358,7 +341,7 @@ export class SessionMachine implements FrameHandler {
     const { heartbeat } = this.#options;
     if (this.#heartbeat === undefined || heartbeat === false) return;
     const action = this.#heartbeat.handleTimeout(now);
-    if (action === "ping") this.#pings.request();
+    if (action === "ping") this.#control.ping();
     if (action !== "dead") return;
     const silence = heartbeat.interval + heartbeat.timeout;
     this.close("HEARTBEAT_TIMEOUT", `The other end was silent for ${silence} ms`, "network");
@@ -377,7 +360,7 @@ export class SessionMachine implements FrameHandler {
   }
 
   #sayClose(code: CloseCode, reason: string): void {
-    this.#farewell = (out) => control.encodeClose(out, code, 0, this.#acks.count, reason);
+    this.#farewell = (out) => control.encodeClose(out, code, 0, this.#control.count, reason);
   }
 
   #ended(): boolean {
@@ -389,13 +372,18 @@ export class SessionMachine implements FrameHandler {
     reason: string,
     initiator: Initiator,
     error?: VnetError,
-    more: { readonly retryAfter?: number; readonly wrongProtocol?: boolean } = {},
+    more: {
+      readonly retryAfter?: number;
+      readonly wrongProtocol?: boolean;
+      readonly accepted?: number;
+    } = {},
   ): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
     this.#reader.stop();
     const openCalls = this.#calls?.open ?? 0;
-    this.#calls?.end();
+    this.#calls?.end(more.accepted ?? Infinity);
+    this.#receipts.end();
     this.#events.onEnd({
       code,
       reason,

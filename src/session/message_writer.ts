@@ -8,9 +8,10 @@ import type { SendCount } from "./numbering.ts";
 import { frameCost, SendCredit } from "./credit.ts";
 import { MIN_PIECE } from "./reassembly.ts";
 import type { Outbox, Outgoing } from "./outbox.ts";
+import type { Receipts } from "./receipts.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { WireLimits } from "../wire/handshake.ts";
-import { FrameType, HEADER_SIZE, LENGTH_BASE } from "../wire/constants.ts";
+import { Flag, FrameType, HEADER_SIZE, LENGTH_BASE } from "../wire/constants.ts";
 import {
   encodeMessage,
   encodeMessageStart,
@@ -27,6 +28,17 @@ export interface WrittenEvents {
   onWritten(sent: boolean): void;
 }
 
+/** What a writer is made with. */
+export interface MessageWriterOptions {
+  readonly outbox: Outbox;
+  /** What the other end accepts. */
+  readonly remote: WireLimits;
+  /** Numbers the frames. */
+  readonly count: SendCount;
+  /** Who waits to hear that a message was accepted. */
+  readonly receipts: Receipts;
+}
+
 /** The sending half of message flow. */
 export class MessageWriter {
   readonly #outbox: Outbox;
@@ -35,11 +47,13 @@ export class MessageWriter {
   readonly #maxMessage: number;
   readonly #maxPiece: number;
   readonly #count: SendCount;
+  readonly #receipts: Receipts;
 
-  /** `remote`: what the other end accepts. `count`: numbers the frames. */
-  constructor(outbox: Outbox, remote: WireLimits, count: SendCount, events: WrittenEvents) {
+  constructor(options: MessageWriterOptions, events: WrittenEvents) {
+    const { outbox, remote, count, receipts } = options;
     this.#outbox = outbox;
     this.#count = count;
+    this.#receipts = receipts;
     this.#events = events;
     this.#credit = new SendCredit(remote.recvBytes);
     this.#maxMessage = remote.maxMessage;
@@ -64,6 +78,7 @@ export class MessageWriter {
     if (offset > 0) return this.#writePiece(out, message);
     if (payload.length > this.#maxMessage) {
       this.#outbox.shift();
+      message.receipt?.failed("too-large");
       this.#events.onWritten(false);
       return true;
     }
@@ -73,13 +88,12 @@ export class MessageWriter {
       if (!this.#pay(prefix + 4 + this.#maxPiece)) return false;
       const piece = payload.subarray(0, this.#maxPiece);
       encodeMessageStart(out, this.#count.next(), topic, payload.length, piece);
-      message.offset = piece.length;
+      this.#outbox.begin(piece.length);
       return true;
     }
     if (!this.#pay(prefix + payload.length)) return false;
-    encodeMessage(out, this.#count.next(), topic, payload);
-    this.#outbox.shift();
-    this.#events.onWritten(true);
+    encodeMessage(out, this.#count.next(), topic, payload, undefined, flagsOf(message));
+    this.#written(message);
     return true;
   }
 
@@ -88,12 +102,17 @@ export class MessageWriter {
     if (!this.#pay(end - message.offset)) return false;
     const more = end < message.payload.length;
     const piece = message.payload.subarray(message.offset, end);
-    encodePiece(out, FrameType.MSG, 0, this.#count.next(), more, piece);
+    const flags = more ? 0 : flagsOf(message);
+    encodePiece(out, FrameType.MSG, 0, this.#count.next(), more, piece, flags);
     message.offset = end;
-    if (more) return true;
-    this.#outbox.shift();
-    this.#events.onWritten(true);
+    if (!more) this.#written(message);
     return true;
+  }
+
+  #written({ receipt }: Outgoing): void {
+    this.#outbox.shift();
+    if (receipt !== undefined) this.#receipts.wrote(this.#count.count, receipt);
+    this.#events.onWritten(true);
   }
 
   #pay(bodyLength: number): boolean {
@@ -102,4 +121,9 @@ export class MessageWriter {
     this.#credit.spend(cost);
     return true;
   }
+}
+
+/** Who waits for the other end's word should not wait for the end of a batch. */
+function flagsOf({ receipt }: Outgoing): number {
+  return receipt === undefined ? 0 : Flag.ACKREQ;
 }

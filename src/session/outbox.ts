@@ -1,34 +1,74 @@
 /**
  * Messages that were accepted and not yet handed to the network.
  *
- * Owns their order and their size. It outlives links and sessions: what was never handed over goes
- * out on the next link, what was begun does not.
+ * Owns their order and their size, and which may make way for others. It outlives links and sessions:
+ * what was not handed over, or only in part, goes out on the next link as a whole.
+ *
+ * 1. Only messages that were sent as droppable are ever dropped, and none of which a part was written.
+ * 2. What was dropped leaves a gap in the queue; there are never more gaps than messages.
  */
 import type { Queued } from "../base/types.ts";
 import { Fifo } from "../base/fifo.ts";
+import type { Receipt } from "./receipts.ts";
 
 /** What a waiting message counts beyond its body, in bytes. */
 const OVERHEAD = 64;
+const NOTHING = new Uint8Array(0);
 
 /** One message that waits. */
 export interface Outgoing {
-  readonly topic: string;
-  readonly payload: Uint8Array;
+  topic: string;
+  payload: Uint8Array;
   /** Its place among everything that was accepted, calls included. */
   readonly order: number;
   /** Bytes of `payload` that were handed over, in fragments. */
   offset: number;
+  /** Only the newest with this key waits. */
+  readonly key: string | undefined;
+  /** Who waits to hear that it was accepted. */
+  receipt: Receipt | undefined;
+  /** Whether it was dropped: only its place is left. */
+  gone: boolean;
+}
+
+/** How a message waits. */
+export interface OutgoingOptions {
+  /** Takes the place of the one with the same key. */
+  readonly key?: string | undefined;
+  /** Whether it may be dropped to make room. @default {false} */
+  readonly droppable?: boolean;
+  /** Who waits to hear that it was accepted. */
+  readonly receipt?: Receipt | undefined;
+}
+
+/** Bytes that several outboxes may hold together. */
+export class ByteBudget {
+  /** What they hold. */
+  used = 0;
+  /** What they may hold. */
+  readonly max: number;
+
+  constructor(max: number) {
+    this.max = max;
+  }
 }
 
 /** A bounded queue of messages. */
 export class Outbox implements Queued {
-  readonly #messages = new Fifo<Outgoing>();
   readonly #maxBytes: number;
+  readonly #budget: ByteBudget | undefined;
+  #messages = new Fifo<Outgoing>();
+  readonly #droppable = new Fifo<Outgoing>();
+  readonly #keyed = new Map<string, Outgoing>();
+  /** The one of which a part was written. */
+  #begun: Outgoing | undefined;
   #bytes = 0;
+  #gaps = 0;
 
-  /** `maxBytes`: how much may wait. */
-  constructor(maxBytes: number) {
+  /** `maxBytes`: how much may wait here; `budget`: how much here and elsewhere. */
+  constructor(maxBytes: number, budget?: ByteBudget) {
     this.#maxBytes = maxBytes;
+    this.#budget = budget;
   }
 
   /** Bytes that wait. */
@@ -38,42 +78,147 @@ export class Outbox implements Queued {
 
   /** Messages that wait. */
   get frames(): number {
-    return this.#messages.size;
+    return this.#messages.size - this.#gaps + (this.#begun === undefined ? 0 : 1);
   }
 
-  /** Adds a message; `false` when there is no room. One by itself always has room. `order` rises. */
-  push(topic: string, payload: Uint8Array, order = 0): boolean {
-    const size = payload.length + OVERHEAD;
-    if (this.#bytes > 0 && this.#bytes + size > this.#maxBytes) return false;
-    this.#bytes += size;
-    this.#messages.push({ topic, payload, order, offset: 0 });
+  /** Which limit a body of so many bytes more would break. One by itself breaks only the budget. */
+  limit(length: number): "maxQueuedBytes" | "maxQueuedBytesTotal" | undefined {
+    const size = length + OVERHEAD;
+    if (this.#bytes > 0 && this.#bytes + size > this.#maxBytes) return "maxQueuedBytes";
+    if (this.#budget !== undefined && this.#budget.used + size > this.#budget.max) {
+      return "maxQueuedBytesTotal";
+    }
+    return undefined;
+  }
+
+  /** Adds a message; `false` when there is no room. `order` rises. */
+  push(topic: string, payload: Uint8Array, order = 0, options?: OutgoingOptions): boolean {
+    if (this.limit(payload.length) !== undefined) return false;
+    this.#count(payload.length + OVERHEAD);
+    const { key, receipt } = options ?? {};
+    const message = { topic, payload, order, offset: 0, key, receipt, gone: false };
+    this.#messages.push(message);
+    if (options === undefined) return true;
+    if (key !== undefined) this.#keyed.set(key, message);
+    if (options.droppable) this.#addDroppable(message);
     return true;
+  }
+
+  /**
+   * Puts a message in the place of the one that waits with its key. Gives the size of that one's body;
+   * `undefined` when none waits, or the difference has no room.
+   */
+  replace(key: string, topic: string, payload: Uint8Array, receipt?: Receipt): number | undefined {
+    const message = this.#keyed.get(key);
+    if (message === undefined) return undefined;
+    const dropped = message.payload.length;
+    const more = payload.length - dropped;
+    if (more > 0 && this.limit(more - OVERHEAD) !== undefined) return undefined;
+    this.#count(more);
+    message.receipt?.failed("dropped");
+    message.topic = topic;
+    message.payload = payload;
+    message.receipt = receipt;
+    return dropped;
+  }
+
+  /** Drops the oldest message that may be dropped; gives the size of its body, if there is one. */
+  dropOldest(): number | undefined {
+    for (
+      let message = this.#droppable.shift();
+      message !== undefined;
+      message = this.#droppable.shift()
+    ) {
+      if (message.gone || message.offset > 0) continue;
+      const dropped = message.payload.length;
+      this.#count(-dropped - OVERHEAD);
+      message.receipt?.failed("dropped");
+      this.#forget(message);
+      this.#gaps++;
+      this.#close();
+      return dropped;
+    }
+    return undefined;
   }
 
   /** The message that is next. */
   peek(): Outgoing | undefined {
-    return this.#messages.peek();
+    if (this.#begun !== undefined) return this.#begun;
+    let message = this.#messages.peek();
+    while (message?.gone) {
+      this.#gaps--;
+      this.#messages.shift();
+      message = this.#messages.peek();
+    }
+    return message;
+  }
+
+  /** The first so many bytes of the message that is next were written; the rest is next. */
+  begin(written: number): void {
+    const message = this.peek();
+    if (message === undefined) return;
+    message.offset = written;
+    // After `rewind` it has left the queue already.
+    if (message === this.#begun) return;
+    this.#messages.shift();
+    this.#begun = message;
+    if (message.key !== undefined) this.#keyed.delete(message.key);
   }
 
   /** Takes the message off that is next. */
   shift(): void {
-    const message = this.#messages.shift();
-    if (message !== undefined) this.#bytes -= message.payload.length + OVERHEAD;
+    const message = this.peek();
+    if (message === undefined) return;
+    if (message === this.#begun) this.#begun = undefined;
+    else this.#messages.shift();
+    this.#count(-message.payload.length - OVERHEAD);
+    this.#forget(message);
   }
 
-  /** The link broke: a message of which a part was handed over cannot go out on another. */
-  dropBegun(): boolean {
-    const begun = this.#messages.peek();
-    if (begun === undefined || begun.offset === 0) return false;
-    this.shift();
-    return true;
+  /** The link broke: what was handed over in part is none to the other end, and goes out again. */
+  rewind(): void {
+    if (this.#begun !== undefined) this.#begun.offset = 0;
   }
 
   /** Forgets all; tells what it was. */
   clear(): Queued {
     const { bytes, frames } = this;
-    this.#messages.clear();
-    this.#bytes = 0;
+    for (let message = this.peek(); message !== undefined; message = this.peek()) {
+      this.shift();
+      message.receipt?.failed("unsent");
+    }
+    this.#droppable.clear();
     return { bytes, frames };
+  }
+
+  #addDroppable(message: Outgoing): void {
+    this.#droppable.push(message);
+    // Those that were sent meanwhile are at its head, and would stay for as long as nothing is dropped.
+    for (let first = this.#droppable.peek(); first?.gone; first = this.#droppable.peek()) {
+      this.#droppable.shift();
+    }
+  }
+
+  #forget(message: Outgoing): void {
+    message.gone = true;
+    // It may stand among the droppable for a while.
+    message.payload = NOTHING;
+    if (message.key !== undefined && this.#keyed.get(message.key) === message) {
+      this.#keyed.delete(message.key);
+    }
+  }
+
+  /** One that does not move must not be followed by ever more gaps. */
+  #close(): void {
+    if (this.#gaps < 64 || this.#gaps * 2 < this.#messages.size) return;
+    const rest = new Fifo<Outgoing>();
+    for (const message of this.#messages) if (!message.gone) rest.push(message);
+    this.#messages = rest;
+    this.#gaps = 0;
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#budget !== undefined) this.#budget.used += bytes;
   }
 }

@@ -13,6 +13,7 @@ import type { CloseInfo, CloseOptions, Lifecycle } from "../base/lifecycle.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
 import type { ByteTransport, Initiator, Queued } from "../base/types.ts";
 import type { Codec } from "../codec/codec.ts";
+import { cutTransport } from "./cut.ts";
 import { FrameInput } from "./frame_input.ts";
 import { WriteLoop } from "./write_loop.ts";
 
@@ -335,7 +336,7 @@ export class FrameStream<I, O = I> implements AsyncIterable<O>, Lifecycle {
     this.#failure = failure;
     for (const cleanUp of this.#cleanUps) cleanUp();
     this.#loop.stop();
-    closeQuietly(this.#conn);
+    cutTransport(this.#conn);
     this.#room?.reject(closedError("send", info));
     this.#input.wake();
     this.#resolveClosed(info);
@@ -389,14 +390,6 @@ function infoOf(code: CloseCode, initiator: Initiator, cause: unknown): CloseInf
 function describe(reason: unknown): string {
   if (reason === undefined) return "";
   return reason instanceof Error ? reason.message : String(reason);
-}
-
-function closeQuietly(conn: ByteTransport): void {
-  try {
-    Promise.resolve(conn.close()).catch(ignore);
-  } catch {
-    // It may be closed already.
-  }
 }
 
 function ignore(): void {}

@@ -14,6 +14,7 @@ import { Addr } from "../base/addr.ts";
 import { ByteQueue } from "../base/byte_queue.ts";
 import { ProtocolError } from "../base/errors.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
+import { cutTransport } from "./cut.ts";
 import { WriteLoop } from "./write_loop.ts";
 
 /** What a link drives. */
@@ -106,11 +107,7 @@ abstract class BaseLink implements Link {
     if (this.#closed) return;
     this.#closed = true;
     this.#loop?.stop();
-    try {
-      this.#transport.close();
-    } catch {
-      // Closed before by whoever gave it to us: closed is closed.
-    }
+    cutTransport(this.#transport);
   }
 
   /** Makes the one writer. */

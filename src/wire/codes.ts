@@ -5,7 +5,7 @@
  * 2. Three names never travel by themselves: ABORTED and LINK_LOST tell of an end that no frame
  *    announced (NORMAL stands in), WRITE_TIMEOUT is what the other end knows as SLOW_CONSUMER.
  */
-import type { CloseCode, RpcCode } from "../base/errors.ts";
+import type { CloseCode, DialCode, RpcCode } from "../base/errors.ts";
 
 const CLOSE_NUMBERS: Readonly<Record<CloseCode, number>> = {
   NORMAL: 0x0001,
@@ -66,12 +66,17 @@ const CLOSE_CODES = byNumber(CLOSE_NUMBERS);
 const RPC_CODES = byNumber(RPC_NUMBERS);
 
 /** The codes after which a client stops reconnecting: the next try would end in the same way. */
-const FINAL: ReadonlySet<CloseCode> = new Set<CloseCode>([
+const FINAL: ReadonlySet<string> = new Set<CloseCode | DialCode>([
   "AUTH_FAILED",
   "BAD_VERSION",
   "CLIENT_ID_INVALID",
   "TAKEN_OVER",
   "UNSUPPORTED",
+  "CERT_UNTRUSTED",
+  "CERT_EXPIRED",
+  "CERT_WRONG_NAME",
+  "CERT_REQUIRED",
+  "NO_ALPN",
 ]);
 
 /** The number that a close code travels as. */
@@ -94,8 +99,8 @@ export function rpcCodeOf(n: number): RpcCode {
   return RPC_CODES.get(n) ?? (n >= APPLICATION ? "UNKNOWN" : "INTERNAL");
 }
 
-/** Whether a client that was sent away with this code must not come back by itself. */
-export function isFinal(code: CloseCode): boolean {
+/** Whether a client that was sent away with this code, or met it at the door, must not come back by itself. */
+export function isFinal(code: CloseCode | DialCode): boolean {
   return FINAL.has(code);
 }
 

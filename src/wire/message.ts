@@ -49,7 +49,7 @@ export function messagePrefixSize(topic: string, metadata?: Metadata): number {
 }
 
 /**
- * Writes a whole message; `seq` 0: volatile.
+ * Writes a whole message; `seq` 0: volatile. `flags`: ACKREQ or none.
  *
  * @throws {TypeError} if a metadata name is not allowed
  * @throws {RangeError} if the topic, or something in the metadata, is too long
@@ -60,16 +60,17 @@ export function encodeMessage(
   topic: string,
   payload: Uint8Array,
   metadata?: Metadata,
+  flags = 0,
 ): void {
   if (topic === "" && metadata === undefined) {
-    writeHeader(out, 2 + payload.length, FrameType.MSG, 0, 0, 0, seq);
+    writeHeader(out, 2 + payload.length, FrameType.MSG, flags, 0, 0, seq);
     const at = out.reserve(2);
     out.buffer[at] = 0;
     out.buffer[at + 1] = 0;
     out.bytes(payload);
     return;
   }
-  writeMessage(out, seq, topic, payload, metadata, -1);
+  writeMessage(out, seq, topic, payload, metadata, -1, flags);
 }
 
 /**
@@ -86,10 +87,13 @@ export function encodeMessageStart(
   firstPiece: Uint8Array,
   metadata?: Metadata,
 ): void {
-  writeMessage(out, seq, topic, firstPiece, metadata, total);
+  writeMessage(out, seq, topic, firstPiece, metadata, total, 0);
 }
 
-/** Writes a fragment that is not the first, of any type; `more`: it is not the last either. */
+/**
+ * Writes a fragment that is not the first, of any type; `more`: it is not the last either. `flags`:
+ * ACKREQ or none.
+ */
 export function encodePiece(
   out: OutBuffer,
   type: number,
@@ -97,8 +101,9 @@ export function encodePiece(
   seq: number,
   more: boolean,
   piece: Uint8Array,
+  flags = 0,
 ): void {
-  writeHeader(out, piece.length, type, more ? Flag.MORE : 0, 0, id, seq);
+  writeHeader(out, piece.length, type, more ? flags | Flag.MORE : flags, 0, id, seq);
   out.bytes(piece);
 }
 
@@ -163,12 +168,13 @@ function writeMessage(
   payload: Uint8Array,
   metadata: Metadata | undefined,
   total: number,
+  flags: number,
 ): void {
   const size = fieldSize(topic, MAX_NAME, "message", "topic");
   const block = metadataSize(metadata);
   const head = 2 + size + (block === 0 ? 0 : 4 + block) + (total < 0 ? 0 : 4);
-  const flags = (block === 0 ? 0 : Flag.META) | (total < 0 ? 0 : Flag.MORE);
-  writeHeader(out, head + payload.length, FrameType.MSG, flags, 0, 0, seq);
+  const all = flags | (block === 0 ? 0 : Flag.META) | (total < 0 ? 0 : Flag.MORE);
+  writeHeader(out, head + payload.length, FrameType.MSG, all, 0, 0, seq);
   writeText(out, topic, size);
   writeMetadata(out, metadata, block);
   if (total >= 0) out.uint32(total);

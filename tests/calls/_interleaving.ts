@@ -70,6 +70,7 @@ class End {
       wake: () => {},
       nextOrder: () => order++,
       refusal: () => undefined,
+      taken: () => true,
       handler: (method) => world.handler(method, this),
       peer: noPeer,
       report: (error) => world.report(error),

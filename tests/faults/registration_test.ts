@@ -107,7 +107,13 @@ Deno.test("serve() H6 is not ended by what a client's limits forbid, though nobo
   const server = await serve("tcp://0.0.0.0:9966", { runtime: sim, heartbeat: false });
   const peer = new WireClient(await sim.dial(server.addr));
   await peer.open({ clientId: "ann", limits: { ...LIMITS, maxMessage: 1 } });
-  assertEquals(await server.broadcast(utf8("xx")), { sent: 1, queued: 0, skipped: 0 });
+  assertEquals(await server.broadcast(utf8("xx")), {
+    sent: 1,
+    queued: 0,
+    skipped: 0,
+    acked: [],
+    missing: [],
+  });
   await server.broadcast(utf8("y"));
   assertEquals((await peer.next(FrameType.MSG)).body, Uint8Array.of(0, 0, 121));
   assertEquals(server.peers.get("ann")?.stats.dropped, 1);

@@ -82,7 +82,13 @@ Deno.test("Server.push() waits for room, and rejects where there is none", async
 Deno.test("Server.broadcast() reaches every client once, and counts them", async () => {
   await using sim = new Simulation();
   const { server, got } = await crowd(sim, 10);
-  assertEquals(await server.broadcast("news"), { sent: 10, queued: 0, skipped: 0 });
+  assertEquals(await server.broadcast("news"), {
+    sent: 10,
+    queued: 0,
+    skipped: 0,
+    acked: [],
+    missing: [],
+  });
   await server.broadcast("more", { topic: "t" });
   await sim.advance(0);
   assertEquals(got, Array(10).fill(["news", "t: more"]));
@@ -91,7 +97,13 @@ Deno.test("Server.broadcast() reaches every client once, and counts them", async
 Deno.test("Server.broadcast() to nobody is no error", async () => {
   await using sim = new Simulation();
   const server = await serveText(sim);
-  assertEquals(await server.broadcast("anybody?"), { sent: 0, queued: 0, skipped: 0 });
+  assertEquals(await server.broadcast("anybody?"), {
+    sent: 0,
+    queued: 0,
+    skipped: 0,
+    acked: [],
+    missing: [],
+  });
 });
 
 Deno.test("Server.broadcast() leaves out whom it is told to: one, several, or a stranger", async () => {
@@ -128,7 +140,13 @@ Deno.test("Server.broadcast() waits for nobody: it counts who is behind, and who
   await sim.advance(10);
   const before = sim.clock.now();
   const result = await server.broadcast("x".repeat(1_000));
-  assertEquals([result, sim.clock.now()], [{ sent: 3, queued: 1, skipped: 1 }, before]);
+  assertEquals([result, sim.clock.now()], [{
+    sent: 3,
+    queued: 1,
+    skipped: 1,
+    acked: [],
+    missing: [],
+  }, before]);
   for (const client of [full, behind]) sim.link(client).heal();
   await until(sim, () => server.stats().queued.frames === 0);
   assertEquals(got.map(({ length }) => length), [1, 2, 1, 1, 1]);

@@ -7,6 +7,7 @@ import { MessageReader } from "../../src/session/message_reader.ts";
 import { MessageWriter } from "../../src/session/message_writer.ts";
 import { SendCount } from "../../src/session/numbering.ts";
 import { Outbox } from "../../src/session/outbox.ts";
+import { Receipts } from "../../src/session/receipts.ts";
 import { Flag, FrameType } from "../../src/wire/constants.ts";
 import { FrameReader } from "../../src/wire/frame.ts";
 import type { WireLimits } from "../../src/wire/handshake.ts";
@@ -31,7 +32,8 @@ class Flow {
 
   constructor(limits: Partial<WireLimits> = {}) {
     const all = { ...LIMITS, ...limits };
-    this.writer = new MessageWriter(this.outbox, all, this.count, {
+    const { outbox, count } = this;
+    this.writer = new MessageWriter({ outbox, remote: all, count, receipts: new Receipts() }, {
       onWritten: (sent) => this.written.push(sent),
     });
     this.reader = new MessageReader({

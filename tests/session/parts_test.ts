@@ -79,17 +79,17 @@ Deno.test("Outbox has room for one message of any size when it is empty", () => 
   assertEquals([outbox.bytes, outbox.frames, outbox.peek()], [0, 0, undefined]);
 });
 
-Deno.test("Outbox.dropBegun() drops what was handed over in part, and nothing else", () => {
+Deno.test("Outbox.rewind() starts what was handed over in part anew, and nothing else", () => {
   const outbox = new Outbox(10_000);
-  assertEquals(outbox.dropBegun(), false);
+  outbox.rewind();
   outbox.push("a", new Uint8Array(100));
   outbox.push("b", new Uint8Array(100));
-  assertEquals([outbox.dropBegun(), outbox.frames], [false, 2]);
-  const first = outbox.peek();
-  assert(first !== undefined);
-  first.offset = 50;
-  assertEquals([outbox.dropBegun(), outbox.frames, outbox.bytes], [true, 1, 164]);
-  assertEquals([outbox.dropBegun(), outbox.peek()?.topic], [false, "b"]);
+  outbox.begin(50);
+  assertEquals([outbox.peek()?.topic, outbox.peek()?.offset, outbox.frames], ["a", 50, 2]);
+  outbox.rewind();
+  assertEquals([outbox.peek()?.topic, outbox.peek()?.offset, outbox.bytes], ["a", 0, 328]);
+  outbox.shift();
+  assertEquals([outbox.peek()?.topic, outbox.frames, outbox.bytes], ["b", 1, 164]);
 });
 
 Deno.test("Pings numbers them, spaces them, and measures the round trip", () => {

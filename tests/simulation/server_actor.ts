@@ -203,7 +203,8 @@ export class ServerActor {
 
   #onEvent(event: ServerEvent<Peer>): void {
     if (event.type === "error") this.#world.violated(`the server was told of ${event.error}`);
-    if (event.type === "limit") this.#world.violated(`the server met ${event.limit}`);
+    const full = event.type === "limit" && event.limit === "maxQueuedBytes";
+    if (event.type === "limit" && !full) this.#world.violated(`the server met ${event.limit}`);
     if (event.type === "disconnect") this.#world.ended("the server", event.info);
     if (event.type === "reject") this.#world.ended("the server", event);
     this.#world.note(`server: ${describe(event)}`);

@@ -1,0 +1,110 @@
+/**
+ * One message for many: encoded once, waiting for nobody unless it is told to.
+ */
+import type { Clock } from "../base/types.ts";
+import { TimeoutError } from "../base/errors.ts";
+import { startWait } from "../base/wait.ts";
+import type { PeerCore } from "../peer/core.ts";
+import type { SendOptions } from "../peer/owner.ts";
+import type { AnyPeer } from "../peer/peer.ts";
+
+/** Options of `broadcast`. */
+export interface BroadcastOptions extends SendOptions {
+  /** Only who is in this group, or in one of these. @default {everybody} */
+  readonly group?: string | readonly string[];
+  /** Who does not get it. */
+  readonly except?: AnyPeer | Iterable<AnyPeer>;
+}
+
+/** What became of a broadcast. */
+export interface BroadcastResult<P = AnyPeer> {
+  /** To so many it is on its way. */
+  readonly sent: number;
+  /** For so many it waits behind other messages. */
+  readonly queued: number;
+  /** So many did not get it: their queue was full, or they were leaving. */
+  readonly skipped: number;
+  /** With `ack`: who has it. */
+  readonly acked: readonly P[];
+  /** With `ack`: who has not said so in time. */
+  readonly missing: readonly P[];
+}
+
+/** What a broadcast needs of its server. */
+export interface BroadcastContext {
+  readonly clock: Clock;
+  /** How long to wait for acknowledgements unless the options say, in ms. */
+  readonly ackTimeout: number;
+}
+
+/**
+ * Hands a body to each of the receivers.
+ *
+ * Rejects with `signal.reason` only; what peers do not take is told by the result.
+ */
+export async function broadcast<P>(
+  receivers: Iterable<readonly [peer: P, core: PeerCore]>,
+  payload: Uint8Array,
+  options: BroadcastOptions,
+  { clock, ackTimeout }: BroadcastContext,
+): Promise<BroadcastResult<P>> {
+  const { ack = false, signal, timeout = ackTimeout } = options;
+  signal?.throwIfAborted();
+  // Who is slow must not decide what the others get.
+  const how: BroadcastOptions = { overflow: "drop-newest", ...options };
+  const result = { sent: 0, queued: 0, skipped: 0 };
+  const acks = new AckRound<P>();
+  for (const [peer, core] of receivers) {
+    const receipt = ack ? acks.expect(peer) : undefined;
+    const outcome = core.state === "open" ? core.queue.trySendBytes(payload, how, receipt) : "full";
+    if (outcome === "full") {
+      result.skipped++;
+      receipt?.failed();
+    } else {
+      result[outcome]++;
+    }
+  }
+  if (ack) await acks.wait(clock, signal === undefined ? { timeout } : { timeout, signal });
+  return { ...result, ...acks.result() };
+}
+
+/** Who has said that it has the message, and who has not yet. */
+class AckRound<P> {
+  readonly #acked: P[] = [];
+  readonly #failed: P[] = [];
+  readonly #waiting = new Set<P>();
+  #settled: (() => void) | undefined;
+
+  /** One more is to say so. */
+  expect(peer: P): { accepted(): void; failed(): void } {
+    this.#waiting.add(peer);
+    const settle = (list: P[]) => {
+      if (!this.#waiting.delete(peer)) return;
+      list.push(peer);
+      if (this.#waiting.size === 0) this.#settled?.();
+    };
+    return { accepted: () => settle(this.#acked), failed: () => settle(this.#failed) };
+  }
+
+  /** Until all have, or time is up. */
+  async wait(
+    clock: Clock,
+    options: { readonly timeout: number; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    if (this.#waiting.size === 0) return;
+    const wait = startWait<void>(clock, options, "wait for acknowledgements");
+    this.#settled = () => wait.resolve();
+    try {
+      await wait.promise;
+    } catch (error) {
+      // Who is missing is told by the result.
+      if (!(error instanceof TimeoutError)) throw error;
+    }
+  }
+
+  result(): { acked: readonly P[]; missing: readonly P[] } {
+    const missing = [...this.#failed, ...this.#waiting];
+    this.#waiting.clear();
+    return { acked: this.#acked, missing };
+  }
+}

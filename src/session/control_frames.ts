@@ -1,0 +1,154 @@
+/**
+ * The frames that keep a session going, both ways: PING, PONG, ACK, GOAWAY.
+ *
+ * Owns when each is due and what it says. What ends a session is the machine's.
+ *
+ * 1. What goes out says how many tracked frames were accepted; what comes in says how many of ours.
+ * 2. GOAWAY goes out once, and a PING with it: whatever comes before its PONG was sent in ignorance.
+ */
+import { ProtocolError } from "../base/errors.ts";
+import type { OutBuffer } from "../base/out_buffer.ts";
+import type { Bytes } from "../base/types.ts";
+import { FrameType } from "../wire/constants.ts";
+import * as control from "../wire/control.ts";
+import { Acks } from "./acks.ts";
+import type { MachineEvents } from "./events.ts";
+import { Pings } from "./pings.ts";
+import type { Receipts } from "./receipts.ts";
+
+/** Credit that is told to the other end, and credit that it tells. */
+export interface CreditPorts {
+  /** The grant to tell, which then counts as told. */
+  readonly takeGrant: () => number;
+  /** The other end grants so much. */
+  readonly grant: (limitBytes: number) => void;
+  /** Who waits to hear that a message was accepted. */
+  readonly receipts: Receipts;
+}
+
+/** The control frames of one session. */
+export class ControlFrames {
+  readonly #events: MachineEvents;
+  readonly #ports: CreditPorts;
+  readonly #pings = new Pings();
+  readonly #acks = new Acks();
+  /** How long without a round trip is too long, in ms. */
+  readonly #measureEvery: number;
+  #measuredAt: number;
+  #goaway: ((out: OutBuffer) => void) | undefined;
+  #leaving = false;
+
+  /** `interval`: that of the heartbeat, in ms; `Infinity` without one. */
+  constructor(events: MachineEvents, ports: CreditPorts, interval: number, now: number) {
+    this.#events = events;
+    this.#ports = ports;
+    this.#measureEvery = 3 * interval;
+    this.#measuredAt = now;
+  }
+
+  /** Tracked frames of the other end that were accepted. */
+  get count(): number {
+    return this.#acks.count;
+  }
+
+  /** Whether the other end has said that it goes away. */
+  get leaving(): boolean {
+    return this.#leaving;
+  }
+
+  /** Counts a tracked frame; `false` for one that was counted before. @throws {ProtocolError} */
+  accept(seq: number, now: number): boolean {
+    return this.#acks.accept(seq, now);
+  }
+
+  /** Wants an ACK with what is written next. */
+  requestAck(): void {
+    this.#acks.request();
+  }
+
+  /** Wants a PING; the PONG that answers it has this number or a later one. */
+  ping(): number {
+    return this.#pings.request();
+  }
+
+  /** Says that this end will close; the number is that of the PING that goes with it. */
+  goaway(retryAfter: number, reason: string): number {
+    this.#goaway = (out) => control.encodeGoaway(out, "DRAINING", retryAfter, reason);
+    return this.#pings.request();
+  }
+
+  /** Whether there is something to write. */
+  hasOutput(now: number): boolean {
+    return this.#acks.due || this.#pings.pongDue || now >= this.#pings.dueAt ||
+      this.#goaway !== undefined;
+  }
+
+  /** When there will be. What is due already waits for the present write: no timer would speed it up. */
+  nextTimeout(now: number): number {
+    const { dueAt } = this.#pings;
+    return Math.min(this.#acks.dueAt, dueAt > now ? dueAt : Infinity);
+  }
+
+  /** Time has passed. */
+  tick(now: number): void {
+    this.#acks.tick(now);
+  }
+
+  /** Writes what is due. */
+  write(out: OutBuffer, now: number): void {
+    this.#goaway?.(out);
+    this.#goaway = undefined;
+    // A busy link never pings for its heartbeat; now and then it does to measure the round trip.
+    if (now - this.#measuredAt > this.#measureEvery) {
+      this.#measuredAt = now;
+      this.#pings.request();
+    }
+    const ping = this.#pings.takePing(now);
+    if (ping !== undefined) control.encodePing(out, ping, this.count);
+    const pong = this.#pings.takePong();
+    if (pong !== undefined) control.encodePong(out, pong, this.count);
+    if (this.#acks.take()) control.encodeAck(out, this.count, this.#ports.takeGrant());
+  }
+
+  /** Takes a frame; `false` for one that is none of these. @throws {ProtocolError} */
+  frame(
+    type: number,
+    aux: number,
+    buffer: Bytes,
+    start: number,
+    end: number,
+    now: number,
+  ): boolean {
+    switch (type) {
+      case FrameType.PING: {
+        const { opaque, recvSeq } = control.decodePing(buffer, start, end);
+        this.#ports.receipts.acked(recvSeq);
+        if (this.#pings.ping(opaque, now)) return true;
+        throw new ProtocolError(
+          "FLOOD",
+          "Cannot go on as there were more than 1000 PINGs in a second",
+        );
+      }
+      case FrameType.PONG: {
+        const { opaque, recvSeq } = control.decodePong(buffer, start, end);
+        this.#ports.receipts.acked(recvSeq);
+        const roundTrip = this.#pings.pong(opaque, now);
+        if (roundTrip === undefined) return true;
+        this.#measuredAt = now;
+        this.#events.onPong(opaque, roundTrip);
+        return true;
+      }
+      case FrameType.ACK: {
+        const { recvSeq, limitBytes } = control.decodeAck(buffer, start, end);
+        this.#ports.grant(limitBytes);
+        this.#ports.receipts.acked(recvSeq);
+        return true;
+      }
+      case FrameType.GOAWAY:
+        this.#leaving = true;
+        this.#events.onGoaway(control.decodeGoaway(aux, buffer, start, end).retryAfter);
+        return true;
+    }
+    return false;
+  }
+}
