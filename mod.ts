@@ -114,6 +114,13 @@ export type {
   Handler,
   Handlers,
 } from "./src/peer/call_options.ts";
+export type {
+  IncomingCall,
+  IncomingMessage,
+  Interceptor,
+  OutgoingCall,
+  OutgoingMessage,
+} from "./src/peer/interceptors.ts";
 export type { DropPolicy, PeerState, SendOptions } from "./src/peer/owner.ts";
 export type {
   HeartbeatOptions,

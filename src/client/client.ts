@@ -8,6 +8,7 @@ import { raw } from "../contract/serializers.ts";
 import type { AnyContract, Untyped } from "../contract/types.ts";
 import { abortWith } from "../peer/abort_with.ts";
 import { guarded } from "../peer/hooks.ts";
+import { intercept } from "../peer/interceptors.ts";
 import { resolveSession } from "../peer/options.ts";
 import { type Peer, PeerFace } from "../peer/peer.ts";
 import { taken } from "../peer/trust.ts";
@@ -140,6 +141,7 @@ function makeConnector<C extends AnyContract>(
     impatient: openTimeout === 0,
     peer: client,
     methods: taken(options.methods),
+    interception: intercept(options.interceptors),
     onEvent: options.onEvent,
     onConnect: onConnect && (() => onConnect(client())),
     onMessage: onMessage && ((message) => onMessage(taken(message), client())),

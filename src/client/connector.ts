@@ -22,6 +22,7 @@ import type { AnySerializer, CoreOwner, DropPolicy } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import type { AnyPeer } from "../peer/peer.ts";
+import type { Interception } from "../peer/interceptors.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { Hooks, printable } from "../peer/hooks.ts";
 import { helloOf, randomBytes } from "../peer/greeting.ts";
@@ -57,6 +58,7 @@ export interface ConnectorOptions {
   /** The client as the application knows it. */
   readonly peer: () => AnyPeer;
   readonly methods: Readonly<Record<string, AnyHandler>> | undefined;
+  readonly interception: Interception;
   readonly onConnect: (() => unknown) | undefined;
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly onDisconnect: ((info: CloseInfo) => unknown) | undefined;
@@ -116,6 +118,7 @@ export class Connector implements CoreOwner {
       serializer,
       clock: this.#clock,
       logger,
+      interception: options.interception,
     }, this);
     // Who does not look at `opened` learns of its failure by `closed`.
     this.#opened.promise.catch(() => {});

@@ -6,6 +6,7 @@ import { type ClosedError, ConnectError } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import { raw } from "../contract/serializers.ts";
 import type { AnyContract, LocalApi, Message, RemoteApi, Untyped } from "../contract/types.ts";
+import { intercept, type Interception } from "./interceptors.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { clientIdProblem } from "../wire/handshake.ts";
@@ -41,6 +42,7 @@ interface AttachedOptions {
   readonly runtime: Runtime;
   readonly hooks: Hooks;
   readonly peer: () => AnyPeer;
+  readonly interception: Interception;
   readonly methods: Readonly<Record<string, AnyHandler>> | undefined;
   readonly onConnect: (() => unknown) | undefined;
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
@@ -62,9 +64,9 @@ class Attached implements CoreOwner {
     this.#handlers.addAll(options.methods);
     const settings = resolveSession(session);
     this.#limits = wireLimits(settings);
-    const { side, id, serializer, runtime: { clock } } = options;
+    const { side, id, serializer, interception, runtime: { clock } } = options;
     this.core = new PeerCore(
-      { side, id, settings, serializer, clock, logger: guarded(session.logger) },
+      { side, id, settings, serializer, clock, interception, logger: guarded(session.logger) },
       this,
     );
     // Whoever attached is told; a signal that ends it before may come while nobody waits.
@@ -175,6 +177,7 @@ export async function attachPeer<S extends Side, C extends AnyContract = Untyped
     hooks: new Hooks(guarded(logger), () => false),
     peer: () => peer,
     methods: taken(options.methods),
+    interception: intercept(options.interceptors),
     onConnect: onConnect && (() => onConnect(peer)),
     onMessage: onMessage && ((message) => onMessage(taken(message), peer)),
     onDisconnect: onDisconnect && ((info) => onDisconnect(info, peer)),

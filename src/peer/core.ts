@@ -66,8 +66,11 @@ export class PeerCore implements DriverEvents {
     this.id = options.id;
     this.counters = new Counters(Date.now());
     this.#pings = new PingWaits(options.clock);
+    const { interception: { receive } } = options;
     this.inbox = new Inbox({
       decode: (payload) => options.serializer.deserialize(payload),
+      receive: receive &&
+        (({ body, topic }, last) => receive({ body, topic, peer: owner.peer() }, last)),
       onMessage: owner.onMessage,
       report: (error) => owner.report(error),
       undecodable: (cause) => {
@@ -82,6 +85,8 @@ export class PeerCore implements DriverEvents {
     this.queue = new SendQueue({
       settings: options.settings,
       serializer: options.serializer,
+      intercept: options.interception.send,
+      peer: () => owner.peer(),
       clock: options.clock,
       counters: this.counters,
       budget: options.budget,

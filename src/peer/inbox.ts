@@ -3,7 +3,8 @@
  *
  * Owns their order. `onMessage` gets one at a time: the next waits for a returned promise. Without
  * it `messages` can be iterated, by one reader at a time. Both hold back the credit of what they have
- * not finished with, so that a slow application slows the sender down and nobody else.
+ * not finished with, so that a slow application slows the sender down and nobody else. What checks a
+ * message may take its time as well: the next one waits for it.
  */
 import type { Bytes } from "../base/types.ts";
 import type { Message } from "../contract/types.ts";
@@ -18,8 +19,10 @@ export interface Creditor {
 
 /** What an inbox is made with. */
 export interface InboxOptions {
-  /** Gives the value of a body; throws when it is none. */
-  readonly decode: (payload: Bytes) => unknown;
+  /** Gives the value of a body, now or later; throws or rejects when it is none. */
+  readonly decode: (payload: Bytes, topic: string) => unknown;
+  /** What stands between a message and the application. */
+  readonly receive: ((message: Message<unknown>, last: () => unknown) => unknown) | undefined;
   /** The application's callback, if it gave one. */
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   /** Takes what the callback throws. */
@@ -43,6 +46,10 @@ export class Inbox {
   readonly #options: InboxOptions;
   readonly #items = new Fifo<Item>();
   #busy = false;
+  /** A loop's message is being prepared, which takes time. */
+  #preparing = false;
+  /** One that has been. */
+  #prepared: Taken | undefined;
   #reader: Reader | undefined;
   #closed = false;
 
@@ -105,13 +112,7 @@ export class Inbox {
         continue;
       }
       const { creditor, cost } = item;
-      let result: unknown;
-      const message = this.#decode(item);
-      try {
-        result = message && onMessage(message);
-      } catch (error) {
-        this.#options.report(error);
-      }
+      const result = this.#handOver(item, onMessage);
       // `send` gives this one while there is room: to echo a message costs no turn then.
       if (result !== RESOLVED && isPromiseLike(result)) {
         const next = () => {
@@ -126,13 +127,30 @@ export class Inbox {
     this.#busy = false;
   }
 
+  /** Gives the promise to wait for, if there is one. */
+  #handOver(item: Entry, onMessage: (message: Message<unknown>) => unknown): unknown {
+    const message = this.#decode(item);
+    if (message === undefined) return undefined;
+    const { receive } = this.#options;
+    const give = (message: Message<unknown>) =>
+      receive === undefined ? onMessage(message) : receive(message, () => onMessage(message));
+    try {
+      if (!isPromiseLike(message)) return give(message);
+      return Promise.resolve(message).then((message) => message && give(message));
+    } catch (error) {
+      this.#options.report(error);
+      return undefined;
+    }
+  }
+
   #read(): Reader {
     if (this.#reader !== undefined) {
       throw new TypeError("Cannot iterate messages as another loop is reading them");
     }
     const reader = new Reader({
       take: () => this.#take(),
-      ended: () => this.#closed && this.#items.size === 0,
+      ended: () =>
+        this.#closed && this.#items.size === 0 && !this.#preparing && this.#prepared === undefined,
       left: () => {
         if (this.#reader === reader) this.#reader = undefined;
       },
@@ -143,28 +161,82 @@ export class Inbox {
 
   /** The next message; one that cannot be decoded is reported, and passed over. */
   #take(): Taken | undefined {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    if (prepared !== undefined || this.#preparing) return prepared;
     for (let item = this.#items.shift(); item !== undefined; item = this.#items.shift()) {
       if (typeof item === "function") {
         item();
         continue;
       }
       const { creditor, cost } = item;
-      const message = this.#decode(item);
-      if (message !== undefined) return { message, finished: () => creditor.consumed(cost) };
-      creditor.consumed(cost);
+      const finished = () => creditor.consumed(cost);
+      const message = this.#prepare(item);
+      if (isPromiseLike(message)) {
+        this.#wait(message, finished);
+        return undefined;
+      }
+      if (message !== undefined) return { message, finished };
+      finished();
     }
     return undefined;
   }
 
-  #decode({ payload, topic }: Entry): Message<unknown> | undefined {
+  #wait(message: PromiseLike<Message<unknown> | undefined>, finished: () => void): void {
+    this.#preparing = true;
+    message.then((message) => {
+      this.#preparing = false;
+      if (message === undefined) finished();
+      else this.#prepared = { message, finished };
+      this.#reader?.wake();
+    });
+  }
+
+  /** The message for a loop, now or later; never rejects. */
+  #prepare(item: Entry): MaybeLater<Message<unknown> | undefined> {
+    const message = this.#decode(item);
+    const { receive } = this.#options;
+    if (message === undefined || receive === undefined) return message;
+    if (!isPromiseLike(message)) return this.#pass(message, receive);
+    return message.then((message) => message && this.#pass(message, receive));
+  }
+
+  /** Whether what stands in between lets a message through. */
+  #pass(
+    message: Message<unknown>,
+    receive: (message: Message<unknown>, last: () => unknown) => unknown,
+  ): MaybeLater<Message<unknown> | undefined> {
+    let passed: Message<unknown> | undefined;
+    const last = () => void (passed = message);
     try {
-      return { body: this.#options.decode(payload), topic };
+      const result = receive(message, last);
+      if (!isPromiseLike(result)) return passed;
+      return Promise.resolve(result).then(() => passed, (error) => {
+        this.#options.report(error);
+        return passed;
+      });
+    } catch (error) {
+      this.#options.report(error);
+      return passed;
+    }
+  }
+
+  #decode({ payload, topic }: Entry): MaybeLater<Message<unknown> | undefined> {
+    try {
+      const body = this.#options.decode(payload, topic);
+      if (!isPromiseLike(body)) return { body, topic };
+      return Promise.resolve(body).then((body) => ({ body, topic }), (error) => {
+        this.#options.undecodable(error);
+        return undefined;
+      });
     } catch (error) {
       this.#options.undecodable(error);
       return undefined;
     }
   }
 }
+
+type MaybeLater<T> = T | Promise<T>;
 
 interface Taken {
   readonly message: Message<unknown>;

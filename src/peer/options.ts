@@ -5,6 +5,7 @@ import type { Logger, Runtime } from "../base/types.ts";
 import type { CloseInfo } from "../base/lifecycle.ts";
 import type { AnyContract, Api, MessageOf, SerializerFor } from "../contract/types.ts";
 import type { Handlers } from "./call_options.ts";
+import type { Interceptor } from "./interceptors.ts";
 import type { WireLimits } from "../wire/handshake.ts";
 
 /** What one connection may use, in bytes. */
@@ -82,6 +83,8 @@ export interface SessionOptions<C extends AnyContract, L extends Api, P> {
   readonly onConnect?: (peer: P) => unknown;
   /** Answers calls, by method. */
   readonly methods?: Handlers<L, P>;
+  /** What sees each call and message before the application or the network does, the first outermost. */
+  readonly interceptors?: readonly Interceptor[];
   /** Takes each message, one at a time: the next waits for a returned promise. */
   readonly onMessage?: (message: MessageOf<L>, peer: P) => unknown;
   /** Called once per session, after its last message. */

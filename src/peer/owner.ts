@@ -7,6 +7,7 @@ import type { Message } from "../contract/types.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome } from "../wire/handshake.ts";
 import type { AnyHandler } from "./call_options.ts";
+import type { Interception } from "./interceptors.ts";
 import type { ByteBudget } from "../session/outbox.ts";
 import type { LimitName, Overflow, SessionSettings } from "./options.ts";
 import type { AnyPeer } from "./peer.ts";
@@ -76,6 +77,8 @@ export interface CoreOptions {
   readonly serializer: AnySerializer;
   readonly clock: Clock;
   readonly logger: Logger | undefined;
+  /** What stands between the application and its calls and messages. */
+  readonly interception: Interception;
   /** What all queues of a server may hold together. */
   readonly budget?: ByteBudget;
 }

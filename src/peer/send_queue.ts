@@ -15,13 +15,19 @@ import { type ByteBudget, Outbox } from "../session/outbox.ts";
 import type { Receipt, ReceiptFailure } from "../session/receipts.ts";
 import { checkName } from "./names.ts";
 import { demandOverflow, type Overflow, type SessionSettings } from "./options.ts";
+import type { Interception } from "./interceptors.ts";
 import type { AnySerializer, DropPolicy, SendOptions } from "./owner.ts";
+import type { AnyPeer } from "./peer.ts";
 import type { Counters } from "./stats.ts";
 
 /** What a queue needs of its peer. */
 export interface SendQueueOptions {
   readonly settings: SessionSettings;
   readonly serializer: AnySerializer;
+  /** What stands between the application and its messages. */
+  readonly intercept: Interception["send"];
+  /** The peer as the application knows it. */
+  readonly peer: () => AnyPeer;
   readonly clock: Clock;
   readonly counters: Counters;
   /** What all queues of a server may hold together. */
@@ -72,6 +78,19 @@ export class SendQueue {
   }
 
   send(body: unknown, options?: SendOptions): Promise<void> {
+    const { intercept, peer } = this.#options;
+    if (intercept === undefined) return this.#send(body, options);
+    try {
+      return intercept(
+        { ...options, body, peer: peer() },
+        (message) => this.#send(message.body, message),
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #send(body: unknown, options: SendOptions | undefined): Promise<void> {
     let payload: Uint8Array;
     try {
       payload = this.#options.serializer.serialize(body);
@@ -98,6 +117,15 @@ export class SendQueue {
   }
 
   trySend(body: unknown, options?: SendOptions): "sent" | "queued" | "full" {
+    const { intercept, peer } = this.#options;
+    if (intercept === undefined) return this.#trySend(body, options);
+    return intercept(
+      { ...options, body, peer: peer() },
+      (message) => this.#trySend(message.body, message),
+    );
+  }
+
+  #trySend(body: unknown, options: SendOptions | undefined): "sent" | "queued" | "full" {
     const payload = this.#options.serializer.serialize(body);
     checkSendOptions(options);
     return this.trySendBytes(payload, options);

@@ -61,11 +61,11 @@ export class Admission implements CoreOwner {
     this.registered = this.#registered.promise;
     // Only `Server.attach` waits for it; for the others a refusal is an event.
     this.registered.catch(() => {});
-    const { onMessage } = hub.options;
+    const { onMessage, interception } = hub.options;
     this.onMessage = onMessage && ((message) => this.#peer && onMessage(message, this.#peer));
     const { logger, runtime: { clock } } = hub.options;
     this.core = new PeerCore(
-      { side: "server", id: "", settings, serializer, clock, logger, budget },
+      { side: "server", id: "", settings, serializer, clock, logger, interception, budget },
       this,
     );
   }

@@ -8,16 +8,23 @@
  */
 import type { Bytes, Logger, Runtime, Transport, TransportListener } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import { type CloseCode, type ConnectError, type DialCode, LimitError } from "../base/errors.ts";
+import {
+  type CloseCode,
+  ClosedError,
+  type ConnectError,
+  type DialCode,
+  LimitError,
+} from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { inWords } from "../peer/abort_with.ts";
 import type { PeerCore } from "../peer/core.ts";
-import type { AnySerializer, DropPolicy } from "../peer/owner.ts";
+import type { AnySerializer, DropPolicy, SendOptions } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { randomBytes, welcomeOf } from "../peer/greeting.ts";
+import type { Interception } from "../peer/interceptors.ts";
 import { escaped, Hooks } from "../peer/hooks.ts";
 import { type LimitName, type SessionSettings, wireLimits } from "../peer/options.ts";
 import type { AnyPeer } from "../peer/peer.ts";
@@ -53,6 +60,7 @@ export interface HubOptions {
   readonly makePeer: (admission: Admission, data: unknown) => HubPeer;
   readonly onEvent: ((event: ServerEvent<HubPeer>) => unknown) | undefined;
   readonly methods: Readonly<Record<string, AnyHandler>> | undefined;
+  readonly interception: Interception;
   readonly onConnect: ((peer: HubPeer) => unknown) | undefined;
   readonly onMessage: ((message: Message<unknown>, peer: HubPeer) => unknown) | undefined;
   readonly onDisconnect: ((info: CloseInfo, peer: HubPeer) => unknown) | undefined;
@@ -145,6 +153,22 @@ export class Hub implements AcceptEvents {
   /** What is behind a registered client. */
   coreOf(peer: HubPeer): PeerCore | undefined {
     return this.#admitted.get(peer)?.core;
+  }
+
+  /** Sends a body to whoever has this id; tells whether anybody took it. */
+  async push(id: string, payload: Uint8Array, options: SendOptions): Promise<boolean> {
+    const sends = this.registry.getAll(id).map((peer) =>
+      this.coreOf(peer)?.queue.sendBytes(payload, options)
+    );
+    let took = false;
+    let failure: unknown;
+    for (const outcome of await Promise.allSettled(sends)) {
+      if (outcome.status === "fulfilled") took = true;
+      // It left meanwhile, as peers do.
+      else if (!(outcome.reason instanceof ClosedError)) failure ??= outcome.reason;
+    }
+    if (!took && failure !== undefined) throw failure;
+    return took;
   }
 
   /** Hands a body to every registered client, or to those that the options name. */

@@ -3,7 +3,7 @@
  */
 import type { ListenOptions, Runtime, Transport, TransportListener } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import { ClosedError, ConnectError } from "../base/errors.ts";
+import { ConnectError } from "../base/errors.ts";
 import type { DrainInfo, Lifecycle } from "../base/lifecycle.ts";
 import { raw } from "../contract/serializers.ts";
 import type { AnyContract, BodyIn, Callable, SendArgs, Topic, Untyped } from "../contract/types.ts";
@@ -14,6 +14,7 @@ import type { AnySerializer, SendOptions } from "../peer/owner.ts";
 import type { Handler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import { guarded } from "../peer/hooks.ts";
+import { intercept } from "../peer/interceptors.ts";
 import { resolveSession } from "../peer/options.ts";
 import { type Peer, PeerFace } from "../peer/peer.ts";
 import { taken } from "../peer/trust.ts";
@@ -160,37 +161,47 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
     return this.#hub.stats();
   }
 
-  async push<K extends Topic<C["client"]>>(
+  push<K extends Topic<C["client"]>>(
     id: string,
     body: BodyIn<C["client"], K>,
     ...[options]: SendArgs<C["client"], K, SendOptions>
   ): Promise<boolean> {
-    const payload = this.#serializer.serialize(body);
-    checkSendOptions(options);
-    let taken = 0;
-    for (const peer of this.#hub.registry.getAll(id)) {
-      try {
-        await this.#hub.coreOf(peer)?.queue.sendBytes(payload, options);
-        taken++;
-      } catch (error) {
-        // It left meanwhile, as peers do.
-        if (!(error instanceof ClosedError)) throw error;
-      }
-    }
-    return taken > 0;
+    const { send } = this.#hub.options.interception;
+    const push = (body: unknown, options: SendOptions = {}) => {
+      checkSendOptions(options);
+      return this.#hub.push(id, this.#serializer.serialize(body), options);
+    };
+    return this.#attempt(() => {
+      if (send === undefined) return push(body, options);
+      const peer = this.#hub.registry.get(id);
+      return send({ ...options, body, peer }, (message) => push(message.body, message));
+    });
   }
 
   broadcast<K extends Topic<C["client"]>>(
     body: BodyIn<C["client"], K>,
     ...[options]: SendArgs<C["client"], K, BroadcastOptions>
   ): Promise<BroadcastResult<ServerPeer<C, D>>> {
-    try {
-      const payload = this.#serializer.serialize(body);
+    const { send } = this.#hub.options.interception;
+    const broadcast = (body: unknown, options: BroadcastOptions = {}) => {
       checkSendOptions(options);
-      const result = this.#hub.broadcast(payload, options ?? {});
-      // What becomes of peers is in the result: a broadcast that nobody awaits cannot end the process.
+      return this.#hub.broadcast(this.#serializer.serialize(body), options);
+    };
+    return taken(this.#attempt(() => {
+      if (send === undefined) return broadcast(body, options);
+      return send(
+        { ...options, body, peer: undefined },
+        (message) => broadcast(message.body, { ...options, ...message }),
+      );
+    }));
+  }
+
+  /** Peers leave all the time: what nobody awaits must not end the process. Awaiting it still throws. */
+  #attempt<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      const result = run();
       result.catch(() => {});
-      return taken(result);
+      return result;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -271,6 +282,7 @@ export async function startServer<C extends AnyContract, D>(
     makePeer: (admission, data): HubPeer =>
       new ServerPeerFace<C, D>(admission, server, taken(data)),
     methods: taken(options.methods),
+    interception: intercept(options.interceptors),
     onEvent: onEvent && ((event) => onEvent(taken(event))),
     onConnect: onConnect && ((peer) => onConnect(taken(peer))),
     onMessage: onMessage && ((message, peer) => onMessage(taken(message), taken(peer))),
