@@ -37,7 +37,7 @@ export {
   VnetError,
 } from "./src/base/errors.ts";
 
-export type { ClientConstructor } from "./src/runtime/api.ts";
+export type { ClientConstructor } from "./src/runtime/client_type.ts";
 export type { Address, AddrInit, TransportName } from "./src/base/addr.ts";
 export type {
   CloseCode,

@@ -1,153 +1,62 @@
 /**
- * Splitting a byte stream into frames: CPU only, no socket.
+ * Splitting a byte stream into frames: CPU only, no socket. Every codec, each way to get the frames,
+ * sizes of bodies, and ways in which a network cuts the stream.
  *
- * In each group the baseline walks the headers and makes a view per frame, which is the least that
- * any splitter does; it copies nothing. For the others a fake connection copies chunks into the
- * reader's memory, as a socket would. One turn is one pass over the same stream, so only ratios
- * within a group mean anything.
+ * In each group the baseline finds the frames and makes a view of each (of lines: the text), which is
+ * the least that any splitter does, in a stream that is there as a whole. One turn is one pass over the
+ * same stream, so only ratios within a group mean anything.
  */
 import {
-  ByteQueue,
   type Bytes,
-  type ByteTransport,
   type Codec,
   delimiter,
   fixed,
-  FrameStream,
   lengthField,
   line,
   varint,
 } from "../src/frames.ts";
-import { OutBuffer } from "../src/base/out_buffer.ts";
-import { scaled, turns } from "./_settings.ts";
+import { scaled, smoke, turns } from "./_settings.ts";
+import * as split from "./_splitting.ts";
 
-const PASS = scaled(1 << 20, 1 << 17);
-const CHUNKS: readonly [name: string, size: number][] = [
-  ["64 KiB chunks", 65_536],
-  ["1460 B chunks", 1_460],
-  ["7 B chunks", 7],
+/** In small chunks there are many reads, so a short stream will do. */
+const CHUNKS: readonly [name: string, size: number, pass: number][] = [
+  ["64 KiB chunks", 65_536, scaled(1 << 20, 1 << 17)],
+  ["7 B chunks", 7, scaled(1 << 18, 1 << 12)],
+  ["1 B chunks", 1, scaled(1 << 16, 1 << 10)],
 ];
 const BODIES: readonly [name: string, size: number][] = [
   ["16 B", 16],
   ["64 B", 64],
+  ["256 B", 256],
   ["1 KiB", 1_024],
+  ["64 KiB", 65_536],
 ];
 
-let sink = 0;
+for (const [name, size] of smoke ? BODIES.slice(1, 2) : BODIES) {
+  const body = new Uint8Array(size);
+  group("lengthField", name, lengthField({ width: 4 }), body, split.walkLengths);
+  group("varint", name, varint(), body, split.walkVarints);
+  group("fixed", name, fixed(size), body, split.walkFixed(size));
+  group("delimiter", name, delimiter(new Uint8Array([10])), body, split.walkDelimiters(10));
+  group("line", name, line(), "x".repeat(size), split.walkLines(10));
+}
 
-const codec = lengthField({ width: 4 });
-for (const [name, size] of BODIES) {
-  const group = `lengthField, ${name} bodies`;
-  const stream = streamOf(codec, new Uint8Array(size));
-  Deno.bench("walk + subarray", { group, baseline: true, ...turns }, () => walk(stream));
-  for (const [chunkName, chunk] of CHUNKS) {
-    Deno.bench(`callback, ${chunkName}`, { group, ...turns }, () => callback(stream, chunk, codec));
-    Deno.bench(
-      `batches, ${chunkName}`,
-      { group, ...turns },
-      async () => await batches(stream, chunk, codec),
-    );
-    Deno.bench(
-      `for await, ${chunkName}`,
-      { group, ...turns },
-      async () => await forAwait(stream, chunk, codec),
-    );
+function group<I, O>(
+  codecName: string,
+  size: string,
+  codec: Codec<I, O>,
+  frame: I,
+  walk: (stream: Bytes) => void,
+): void {
+  for (const [chunks, chunk, pass] of CHUNKS) {
+    const stream = split.streamOf(codec, frame, pass);
+    const group = `${codecName}, ${size}, ${chunks}`;
+    const bench = (name: string, fn: () => void | Promise<void>) =>
+      Deno.bench(name, { group, baseline: name === "walk", ...turns }, fn);
+    bench("walk", () => walk(stream));
+    bench("callback", () => split.callback(stream, chunk, codec));
+    // Only what is declared async is awaited by the runner.
+    bench("batches", async () => await split.batches(stream, chunk, codec));
+    bench("for await", async () => await split.forAwait(stream, chunk, codec));
   }
-}
-
-{
-  // Such a frame is memory of its own, so the least that can be done is a copy to new memory.
-  const group = "lengthField, 1 MiB bodies";
-  const size = scaled(1 << 20, 1 << 17);
-  const stream = streamOf(codec, new Uint8Array(size).fill(1), 8);
-  Deno.bench("memcpy to new memory", { group, baseline: true, ...turns }, () => {
-    for (let at = 4; at < stream.length; at += size + 4) sink += stream.slice(at, at + size).length;
-  });
-  const standing = new Uint8Array(size);
-  Deno.bench("memcpy to the same memory", { group, ...turns }, () => {
-    for (let at = 4; at < stream.length; at += size + 4) {
-      standing.set(stream.subarray(at, at + size));
-    }
-  });
-  Deno.bench(
-    "batches, 64 KiB chunks",
-    { group, ...turns },
-    async () => await batches(stream, 65_536, codec),
-  );
-}
-
-others("varint", varint(), new Uint8Array(64));
-others("fixed", fixed(64), new Uint8Array(64));
-others("delimiter", delimiter(new Uint8Array([13, 10])), new Uint8Array(64));
-others("line", line(), "x".repeat(64));
-
-function others<I, O>(name: string, codec: Codec<I, O>, frame: I): void {
-  const group = "other codecs, 64 B bodies, 64 KiB chunks";
-  const baseline = name === "varint";
-  if (baseline) {
-    const stream = streamOf(lengthField({ width: 4 }), new Uint8Array(64));
-    Deno.bench("walk + subarray", { group, baseline, ...turns }, () => walk(stream));
-  }
-  const stream = streamOf(codec, frame);
-  Deno.bench(`${name}, callback`, { group, ...turns }, () => callback(stream, 65_536, codec));
-}
-
-/** About a pass of one frame again and again. */
-function streamOf<I, O>(codec: Codec<I, O>, frame: I, count?: number): Bytes {
-  const output = new OutBuffer();
-  codec.encode(frame, output);
-  const one = output.toBytes();
-  const stream = new Uint8Array(one.length * (count ?? Math.ceil(PASS / one.length)));
-  for (let at = 0; at < stream.length; at += one.length) stream.set(one, at);
-  return stream;
-}
-
-function walk(stream: Bytes): void {
-  for (let at = 0; at < stream.length;) {
-    const length = byte(stream, at) << 24 | byte(stream, at + 1) << 16 |
-      byte(stream, at + 2) << 8 | byte(stream, at + 3);
-    sink += stream.subarray(at + 4, at + 4 + length).length;
-    at += 4 + length;
-  }
-}
-
-function byte(stream: Bytes, at: number): number {
-  return stream[at] ?? 0;
-}
-
-function callback<I, O>(stream: Bytes, chunk: number, codec: Codec<I, O>): void {
-  const queue = new ByteQueue();
-  for (let at = 0; at < stream.length;) {
-    const space = queue.space();
-    const count = Math.min(chunk, space.length, stream.length - at);
-    space.set(stream.subarray(at, at + count));
-    queue.fill(count);
-    at += count;
-    while (codec.decode(queue) !== undefined) sink++;
-  }
-}
-
-async function batches<I, O>(stream: Bytes, chunk: number, codec: Codec<I, O>): Promise<void> {
-  for await (const batch of new FrameStream(source(stream, chunk), codec).batches()) {
-    for (let i = 0; i < batch.length; i++) sink++;
-  }
-}
-
-async function forAwait<I, O>(stream: Bytes, chunk: number, codec: Codec<I, O>): Promise<void> {
-  for await (const _ of new FrameStream(source(stream, chunk), codec)) sink++;
-}
-
-function source(stream: Bytes, chunk: number): ByteTransport {
-  let at = 0;
-  return {
-    read(buffer) {
-      const count = Math.min(chunk, buffer.length, stream.length - at);
-      if (count === 0) return Promise.resolve(null);
-      buffer.set(stream.subarray(at, at + count));
-      at += count;
-      return Promise.resolve(count);
-    },
-    write: (data) => Promise.resolve(data.length),
-    close() {},
-  };
 }

@@ -1,6 +1,7 @@
 /**
- * The whole story in one terminal, in about 15 seconds: a server and two clients, each a process of
- * its own. The server is killed and comes back, a client freezes and comes back, all end in order.
+ * The whole story in one terminal, in about 20 seconds: a server and two clients, each a process of
+ * its own. The server is killed and comes back, a client freezes and comes back, the server is restarted
+ * in order, all end in order.
  *
  *     deno task demo
  */
@@ -65,6 +66,13 @@ async function story(): Promise<void> {
 
   // There is no such signal on Windows.
   if (Deno.build.os !== "windows") await freeze(server, b);
+
+  log.title("A new version: the server is stopped in order (SIGTERM), and started again");
+  const again = Promise.all([a.says("Reconnected"), b.says("Reconnected")]);
+  await server.stop();
+  server = startServer();
+  await again;
+  await pause(1_500);
 
   log.title("All end in order: B, then A, then the server (SIGTERM)");
   for (const child of [b, a, server]) await child.stop();

@@ -70,6 +70,8 @@ function tell(event: ClientEvent): void {
       if (event.info.code === "NORMAL") return;
       brokenAt = performance.now();
       return log.warn(`Link broken: ${describe(event.info)}`);
+    case "drain":
+      return log.info("The server is going away, and wants us back later");
     case "wait": {
       // That the link broke was said above.
       const why = event.error instanceof ClosedError ? "" : `${event.error.message}. `;

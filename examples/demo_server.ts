@@ -53,9 +53,13 @@ async function run(): Promise<void> {
   log.info(`Listening on ${server.addr.host} (${reach(options.host)})`);
   onStop((signal) => {
     log.info(`Closing, because of ${signal}`);
-    server.close({ reason: `The server was stopped by ${signal}` });
+    // What was accepted is finished, and the clients do not all come back at once.
+    const reason = `The server was stopped by ${signal}`;
+    server.close({ reason, grace: 5_000, spread: 2_000 });
   });
   for await (const event of server.events()) tell(event);
+  const { finished, cut, unsent } = await server.closed;
+  log.info(`Drained: ${finished} calls finished, ${cut} cut; ${unsent.frames} messages unsent`);
   const { total, peak, messagesIn } = server.stats();
   const most = `at most ${peak} at once`;
   log.info(`Closed: ${count(total, "session")}, ${most}, ${count(messagesIn, "message")}`);
@@ -70,7 +74,8 @@ function tell(event: ServerEvent<ServerPeer<Untyped<string>>>): void {
     case "disconnect": {
       const { peer, info } = event;
       const line = `${peer.id} disconnected: ${describe(info)} · ${live(peer)}`;
-      return info.code === "NORMAL" ? log.info(line) : log.warn(line);
+      const inOrder = info.code === "NORMAL" || info.code === "DRAINING";
+      return inOrder ? log.info(line) : log.warn(line);
     }
     case "reject":
       return log.warn(`${event.remoteAddr.host} was not let in: ${describe(event)}`);

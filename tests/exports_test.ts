@@ -5,8 +5,13 @@
  */
 import { assertEquals } from "@std/assert";
 import * as root from "@vgo/vnet";
+import * as contract from "@vgo/vnet/contract";
 import * as frames from "@vgo/vnet/frames";
+import * as msgpack from "@vgo/vnet/msgpack";
+import * as net from "@vgo/vnet/net";
+import * as otel from "@vgo/vnet/otel";
 import * as testing from "@vgo/vnet/testing";
+import * as udp from "@vgo/vnet/udp";
 
 /** Sorted as `sort()` does: capitals first. */
 const ENTRY_POINTS: [string, object, string[]][] = [
@@ -28,6 +33,17 @@ const ENTRY_POINTS: [string, object, string[]][] = [
     "serve",
     "text",
   ]],
+  ["@vgo/vnet/contract", contract, [
+    "bytes",
+    "contract",
+    "describe",
+    "json",
+    "message",
+    "method",
+    "raw",
+    "text",
+    "type",
+  ]],
   ["@vgo/vnet/frames", frames, [
     "ByteQueue",
     "ClosedError",
@@ -42,12 +58,42 @@ const ENTRY_POINTS: [string, object, string[]][] = [
     "mapCodec",
     "varint",
   ]],
+  ["@vgo/vnet/msgpack", msgpack, ["msgpack"]],
+  ["@vgo/vnet/net", net, [
+    "Addr",
+    "ClosedError",
+    "ConnectError",
+    "FrameError",
+    "LimitError",
+    "TimeoutError",
+    "VnetError",
+    "dial",
+    "dialTcp",
+    "dialTls",
+    "listen",
+    "listenTcp",
+    "listenTls",
+    "startTls",
+  ]],
+  ["@vgo/vnet/otel", otel, ["telemetry"]],
   ["@vgo/vnet/testing", testing, [
     "ManualClock",
     "Simulation",
     "faultProxy",
     "faulty",
     "memoryPair",
+  ]],
+  ["@vgo/vnet/udp", udp, [
+    "Addr",
+    "ClosedError",
+    "ConnectError",
+    "LimitError",
+    "SequenceTracker",
+    "TimeoutError",
+    "VnetError",
+    "dialUdp",
+    "listenUdp",
+    "listenUdpPeers",
   ]],
 ];
 

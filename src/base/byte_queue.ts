@@ -183,8 +183,10 @@ export class ByteQueue {
       const short = tail < (this.buffer.length < SLAB ? SHORT_IDLE_TAIL : SHORT_TAIL);
       // The sooner a large frame gets its own slab, the less of it is copied.
       const ownSlab = wanted > SLAB && size === wanted;
-      const tooLarge = have === 0 && !this.#busy && this.buffer.length > IDLE_SLAB;
-      if (short || ownSlab || tooLarge) this.#move(size);
+      // One that is used again and again has no short tail, and would stay what it was at first.
+      const unfit = have === 0 &&
+        (this.#busy ? this.buffer.length < SLAB : this.buffer.length > IDLE_SLAB);
+      if (short || ownSlab || unfit) this.#move(size);
     }
     return this.buffer.subarray(this.end);
   }

@@ -75,6 +75,22 @@ export type RpcCode =
   | "DATA_LOSS"
   | "UNAUTHENTICATED";
 
+/** The name of a limit, of a connection or of a server. */
+export type LimitName =
+  | "maxFrameLength"
+  | "maxMessageLength"
+  | "maxMetadataLength"
+  | "maxQueuedBytes"
+  | "maxInFlight"
+  | "maxStreams"
+  | "maxConnections"
+  | "maxConnectionsPerHost"
+  | "maxUnregistered"
+  | "maxGroups"
+  | "maxQueuedBytesTotal"
+  | "messagesPerSecond"
+  | "bytesPerSecond";
+
 /** What an error of vnet is made with. */
 export interface VnetErrorOptions extends ErrorOptions {
   /** Whose doing it was. */
@@ -205,11 +221,26 @@ export class ProtocolError extends VnetError {
   override readonly name: string = "ProtocolError";
   /** Which rule it broke, as the code that the link is closed with. */
   declare readonly code: CloseCode;
+  /** Which limit of this end it went beyond; `undefined` where it was none. */
+  readonly limit: LimitName | undefined;
 
   /** Makes the error. */
-  constructor(code: CloseCode, message: string, options: VnetErrorOptions = {}) {
+  constructor(
+    code: CloseCode,
+    message: string,
+    options: VnetErrorOptions & { readonly limit?: LimitName } = {},
+  ) {
     super(code, message, { initiator: "remote", ...options });
+    this.limit = options.limit;
   }
+}
+
+/** One thing that is wrong with a value. */
+export interface Issue {
+  /** In words. */
+  readonly message: string;
+  /** Where in the value. */
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
 /** Whether a handler ran for a call that failed. `"no"`: it surely did not, so a retry is safe. */
@@ -217,13 +248,17 @@ export type Executed = "no" | "maybe" | "yes";
 
 /** What an {@linkcode RpcError} is made with. */
 export interface RpcErrorOptions extends VnetErrorOptions {
-  /** Goes along to the caller, through the serializer. */
+  /** Goes along to the caller, through the serializer. @default {`{ issues }`, where there are some} */
   readonly data?: unknown;
+  /** What is wrong with the input, of an INVALID_ARGUMENT. */
+  readonly issues?: readonly Issue[];
   /** Whether the same call may go well later. @default {false, but true for UNAVAILABLE} */
   readonly retryable?: boolean;
   /** Whether the handler ran. @default {"yes"} */
   readonly executed?: Executed;
 }
+
+const NO_ISSUES: readonly Issue[] = Object.freeze([]);
 
 /**
  * All that a call rejects with, and what a handler throws to be understood: its code, message and data
@@ -245,6 +280,8 @@ export class RpcError extends VnetError {
   declare readonly code: RpcCode;
   /** What the handler gave along; `undefined` when it gave nothing. */
   readonly data: unknown;
+  /** What is wrong with the input and where, of an INVALID_ARGUMENT; else empty. */
+  readonly issues: readonly Issue[];
   /** Whether the same call may go well later. */
   readonly retryable: boolean;
   /** Whether the handler ran. */
@@ -253,7 +290,9 @@ export class RpcError extends VnetError {
   /** Makes the error. */
   constructor(code: RpcCode, message: string = code, options: RpcErrorOptions = {}) {
     super(code, message, options);
-    this.data = options.data;
+    const { issues } = options;
+    this.data = options.data ?? (issues === undefined ? undefined : { issues });
+    this.issues = issues ?? NO_ISSUES;
     this.retryable = options.retryable ?? code === "UNAVAILABLE";
     this.executed = options.executed ?? "yes";
   }

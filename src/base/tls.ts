@@ -7,7 +7,7 @@ import type { Bytes } from "./types.ts";
 
 /** TLS, for the end that dials. */
 export interface ClientTls {
-  /** Whom to trust, as PEM, beside those that the system trusts. @default {[]} */
+  /** Whom to trust, as PEM, instead of the authorities that Deno trusts. */
   readonly caCerts?: readonly string[];
   /** What to show to a server that asks for a certificate, as PEM: one, or a chain. */
   readonly cert?: string;
@@ -27,7 +27,10 @@ export interface ServerTls {
   readonly key: string;
   /** The protocols to take, most wanted first (ALPN, RFC 7301). @default {[]} */
   readonly alpnProtocols?: readonly string[];
-  /** Asks clients for a certificate. @default {they are not asked} */
+  /**
+   * Asks clients for a certificate. Who shows a bad one finds the connection closed without a reason,
+   * since the runtime gives none; who must show one and shows none is told. @default {they are not asked}
+   */
   readonly clientAuth?: {
     /** Who must have signed it, as PEM. */
     readonly caCerts: readonly string[];

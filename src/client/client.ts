@@ -4,9 +4,9 @@
 import type { Runtime } from "../base/types.ts";
 import { ConnectError, TimeoutError, type VnetError } from "../base/errors.ts";
 import { startWait } from "../base/wait.ts";
-import { raw } from "../contract/serializers.ts";
 import type { AnyContract, Untyped } from "../contract/types.ts";
 import { abortWith } from "../peer/abort_with.ts";
+import { sessionBodies } from "../peer/bodies.ts";
 import { guarded } from "../peer/hooks.ts";
 import { intercept } from "../peer/interceptors.ts";
 import { resolveSession } from "../peer/options.ts";
@@ -129,7 +129,7 @@ function makeConnector<C extends AnyContract>(
   return new Connector({
     targets: resolveTargets(address),
     settings: resolveSession(options),
-    serializer: options.serializer ?? raw(),
+    serializer: sessionBodies(options, "client"),
     runtime,
     logger: guarded(options.logger),
     id: options.id ?? "",

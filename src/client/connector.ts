@@ -10,6 +10,7 @@
  * 2. The count of failures starts anew only after a link was open for `stableAfter` ms: a server that
  *    accepts and hangs up is not dialled in a busy loop.
  * 3. A refusal that cannot heal by itself ends the client.
+ * 4. A server that asks us to go sees us again when it said: that is no failure, and no back-off.
  */
 import type { Clock, Logger, Runtime, Transport } from "../base/types.ts";
 import { ClosedError, ConnectError, VnetError } from "../base/errors.ts";
@@ -18,6 +19,7 @@ import { OutBuffer } from "../base/out_buffer.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
+import { inCounts } from "../peer/drain.ts";
 import type { AnySerializer, CoreOwner, DropPolicy } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
@@ -25,12 +27,23 @@ import type { AnyPeer } from "../peer/peer.ts";
 import type { Interception } from "../peer/interceptors.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { Hooks, printable } from "../peer/hooks.ts";
+import { LogSummary } from "../peer/log_summary.ts";
 import { helloOf, randomBytes } from "../peer/greeting.ts";
 import { type LimitName, type SessionSettings, wireLimits } from "../peer/options.ts";
-import { backoffDelay, type ReconnectPolicy } from "../session/backoff.ts";
+import { backoffDelay, MIN_DELAY, type ReconnectPolicy } from "../session/backoff.ts";
 import type { SessionEnd } from "../session/events.ts";
 import { isFinal } from "../wire/codes.ts";
 import { encodeHello, type Hello, type Welcome, type WireLimits } from "../wire/handshake.ts";
+import {
+  asConnectError,
+  closedBefore,
+  describe,
+  failureOf,
+  infoOf,
+  type LinkEnd,
+  misused,
+  withAttempts,
+} from "./failures.ts";
 import {
   type ClientEvent,
   type Credential,
@@ -64,12 +77,8 @@ export interface ConnectorOptions {
   readonly onDisconnect: ((info: CloseInfo) => unknown) | undefined;
 }
 
-/** How one link ended, and whether a session was open on it. */
-interface LinkEnd {
-  readonly end: SessionEnd;
-  readonly opened: boolean;
-  readonly lasted: number;
-}
+/** The waits between two tries may be long, and they go on all the same. In ms. */
+const LOG_QUIET = 3_600_000;
 
 /** The client without types. */
 export class Connector implements CoreOwner {
@@ -77,6 +86,7 @@ export class Connector implements CoreOwner {
   readonly events: EventStream<ClientEvent>;
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly #options: ConnectorOptions;
+  readonly #log: LogSummary;
   readonly #hooks: Hooks;
   readonly #handlers = new HandlerTable();
   readonly #clock: Clock;
@@ -89,7 +99,8 @@ export class Connector implements CoreOwner {
   #attempts = 0;
   #hellos = 0;
   #skipWait = false;
-  #retryAfter = 0;
+  /** When the server of the present link, which goes away, wants us back. */
+  #backAt: number | undefined;
   #lastError: VnetError | undefined;
   #everOpened = false;
   /** Whether every address of the last attempt refused what will not change by itself. */
@@ -101,7 +112,8 @@ export class Connector implements CoreOwner {
     this.#clock = runtime.clock;
     this.onMessage = options.onMessage;
     this.#handlers.addAll(options.methods);
-    this.#hooks = new Hooks(logger, (error) => {
+    this.#log = new LogSummary(logger, this.#clock, { quiet: LOG_QUIET });
+    this.#hooks = new Hooks(this.#log, (error) => {
       if (!this.events.watched) return false;
       this.events.emit({ type: "error", error });
       return true;
@@ -117,7 +129,7 @@ export class Connector implements CoreOwner {
       settings,
       serializer,
       clock: this.#clock,
-      logger,
+      log: this.#log,
       interception: options.interception,
     }, this);
     // Who does not look at `opened` learns of its failure by `closed`.
@@ -176,7 +188,7 @@ export class Connector implements CoreOwner {
     const { core } = this;
     if (welcome !== undefined) core.id = welcome.id;
     this.#everOpened = true;
-    this.#options.logger?.info?.(`Connected to ${core.remoteAddr} as ${printable(core.id)}`);
+    this.#log.info("connected", `Connected to ${core.remoteAddr} as ${printable(core.id)}`);
     this.events.emit({ type: "connect", remoteAddr: core.remoteAddr, session: "new" });
     this.#opened.resolve();
     const { driver } = core;
@@ -192,9 +204,7 @@ export class Connector implements CoreOwner {
     if (!this.core.ending && this.#everOpened) this.core.state = "waiting";
     if (opened) {
       const info = infoOf(end);
-      this.#options.logger?.warn?.(
-        `Connection to ${this.core.remoteAddr} ended: ${describe(info)}`,
-      );
+      this.#log.warn("ended", `Connection to ${this.core.remoteAddr} ended: ${describe(info)}`);
       this.events.emit({ type: "disconnect", info });
       const { onDisconnect } = this.#options;
       this.core.inbox.hook(() => this.#hooks.call(onDisconnect && (() => onDisconnect(info))));
@@ -207,7 +217,10 @@ export class Connector implements CoreOwner {
   }
 
   goawayReceived(retryAfter: number): void {
-    this.#retryAfter = retryAfter;
+    // From now on: what still runs on this link may take its time.
+    this.#backAt = this.#clock.now() + retryAfter * (1 + this.#options.runtime.random());
+    const { remoteAddr } = this.core;
+    this.#log.info("leaving", `${remoteAddr} is going away: back in ${retryAfter} ms or more`);
     this.events.emit({ type: "drain", initiator: "remote" });
   }
 
@@ -216,11 +229,13 @@ export class Connector implements CoreOwner {
       new ClosedError(`Cannot connect as the client was closed`, info);
     this.#opened.reject(
       reason instanceof ConnectError
-        ? this.#withAttempts(reason)
-        : this.#closedBefore(info, reason),
+        ? withAttempts(reason, this.#attempts)
+        : closedBefore(info, reason, this.#attempts),
     );
     this.#stop.abort(reason);
     this.#wake?.();
+    this.#log.flush();
+    this.#log.state(`Closed: ${describe(info)}. ${inCounts(info)}`);
     this.events.emit({ type: "close", info });
     this.events.close();
   }
@@ -245,9 +260,9 @@ export class Connector implements CoreOwner {
       const link = await this.#attempt();
       if (this.#over()) return;
       const stable = policy === false ? 0 : policy.stableAfter;
-      if (link?.opened && link.lasted >= stable) this.#failures = 0;
-      this.#failures++;
-      if (link !== undefined) this.#lastError = this.#failure(link);
+      if (link?.opened && link.lasted >= stable) this.#settled();
+      if (this.#backAt === undefined) this.#failures++;
+      if (link !== undefined) this.#lastError = failureOf(link, this.core.remoteAddr);
       const error = this.#lastError ?? new VnetError("LINK_LOST", "The link was lost");
       const hopeless = this.#barred ||
         (link !== undefined && link.end.initiator === "remote" && isFinal(link.end.code));
@@ -296,7 +311,8 @@ export class Connector implements CoreOwner {
         this.events.emit({ type: "dial", addr: target, attempt: this.#failures + 1 });
         const { signal } = this.#stop;
         const how = { timeout: dialTimeout, signal };
-        transport = await runtime.dial(target, tls === undefined ? how : { ...how, tls });
+        const dialled = runtime.dial(target, tls === undefined ? how : { ...how, tls });
+        transport = await dialled.catch(misused);
       }
       if (transport !== undefined && !this.#over()) return { transport, auth };
     } catch (error) {
@@ -327,15 +343,20 @@ export class Connector implements CoreOwner {
   }
 
   async #pause(error: VnetError, retryAfter: number): Promise<void> {
-    const { policy, runtime, logger } = this.#options;
-    const asked = Math.max(retryAfter, this.#retryAfter);
-    this.#retryAfter = 0;
+    const { policy, runtime } = this.#options;
+    const backAt = this.#backAt;
+    this.#backAt = undefined;
     const skip = this.#skipWait || policy === false;
     this.#skipWait = false;
     if (skip) return;
     const attempt = this.#failures;
-    const delay = backoffDelay(policy, { attempt, error }, () => runtime.random(), asked);
-    logger?.warn?.(`${error.message}. Next try in ${Math.round(delay)} ms`);
+    const delay = backAt === undefined
+      ? backoffDelay(policy, { attempt, error }, () => runtime.random(), retryAfter)
+      : Math.max(MIN_DELAY, backAt - this.#clock.now());
+    this.#log.warn(
+      "retry",
+      `${printable(error.message)}. Next try in ${Math.round(delay)} ms`,
+    );
     this.events.emit({ type: "wait", delay, attempt, error });
     if (this.#over()) return;
     await new Promise<void>((resolve) => {
@@ -357,23 +378,6 @@ export class Connector implements CoreOwner {
     return helloOf({ limits, clientId, auth, serializer: serializer.name, instance, metadata });
   }
 
-  #failure({ end, opened }: LinkEnd): VnetError {
-    const { remoteAddr } = this.core;
-    if (opened) {
-      return new ClosedError(
-        `The connection to ${remoteAddr} ended: ${describe(end)}`,
-        infoOf(end),
-      );
-    }
-    // What the transport says of itself: a server may tell only after the TLS handshake why it refused.
-    if (end.error instanceof ConnectError) return end.error;
-    return new ConnectError(
-      end.wrongProtocol ? "WRONG_PROTOCOL" : end.code,
-      `Cannot open session with ${remoteAddr} as it was refused: ${describe(end)}`,
-      { initiator: end.initiator, cause: end.error, retryAfter: end.retryAfter },
-    );
-  }
-
   #giveUp(link: LinkEnd | undefined, error: VnetError): void {
     const info: CloseInfo = link === undefined
       ? { code: "LINK_LOST", reason: error.message, initiator: "network", error }
@@ -390,37 +394,13 @@ export class Connector implements CoreOwner {
     }, "abort");
   }
 
+  /** A link has lasted: whatever fails now fails for the first time. */
+  #settled(): void {
+    this.#failures = 0;
+    for (const kind of ["retry", "connected", "ended", "leaving"]) this.#log.settled(kind);
+  }
+
   #over(): boolean {
     return this.core.ending || this.core.state === "closed";
   }
-
-  #withAttempts(error: ConnectError): ConnectError {
-    const { code, message, initiator, cause, retryAfter } = error;
-    return new ConnectError(code, message, {
-      attempts: this.#attempts,
-      retryAfter,
-      ...(cause === undefined ? {} : { cause }),
-      ...(initiator === undefined ? {} : { initiator }),
-    });
-  }
-
-  #closedBefore(info: CloseInfo, cause: VnetError): ConnectError {
-    const { attempts } = this;
-    const message = "Cannot connect as the client was closed before a session was open";
-    return new ConnectError(info.code, message, { attempts, cause, initiator: info.initiator });
-  }
-}
-
-function infoOf({ code, reason, initiator, error }: CloseInfo): CloseInfo {
-  return { code, reason, initiator, ...(error === undefined ? {} : { error }) };
-}
-
-function describe({ code, reason }: CloseInfo): string {
-  return reason === "" ? code : `${printable(reason)} (${code})`;
-}
-
-function asConnectError(error: unknown, what: string): ConnectError {
-  if (error instanceof ConnectError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new ConnectError("INTERNAL", `${what}: ${reason}`, { cause: error, initiator: "local" });
 }

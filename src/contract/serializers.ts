@@ -48,7 +48,11 @@ export function text(): Serializer<string> {
 }
 
 /**
- * JSON as UTF-8. What JSON cannot hold (`undefined`, functions, bigint) is refused where it is sent.
+ * JSON as UTF-8. What JSON cannot hold (`undefined`, functions, bigint) is refused where it is sent;
+ * what `JSON.stringify` leaves out or changes (`Map`, `NaN`, `Date`) it leaves out or changes.
+ *
+ * What comes is a value of `JSON.parse`, as deep as a message can be. A key `__proto__` is a field like
+ * any other there, and no prototype: do not copy such values into others field by field, unseen.
  *
  * @example
  * ```ts
@@ -73,8 +77,16 @@ export function json<T = unknown>(): Serializer<T> {
       }
       return encoder.encode(json);
     },
-    // No JSON text is empty: what is empty is what a method gives that gives nothing.
-    deserialize: (bytes) => bytes.length === 0 ? undefined : JSON.parse(decoder.decode(bytes)),
+    deserialize(bytes) {
+      const text = decoder.decode(bytes);
+      try {
+        // No JSON text is empty: what is empty is what a method gives that gives nothing.
+        return text === "" ? undefined : JSON.parse(text);
+      } catch {
+        // What `JSON.parse` throws quotes the text, which is nothing for logs.
+        throw new SyntaxError("Cannot deserialize body as it must be JSON");
+      }
+    },
   };
 }
 

@@ -4,7 +4,10 @@
  * Owns the vocabulary with which `connect`, `serve` and `attach` infer what may be sent and what
  * arrives. Types only: nothing here exists at run time.
  */
+import type { Issue } from "../base/errors.ts";
 import type { Bytes } from "../base/types.ts";
+
+export type { Issue } from "../base/errors.ts";
 
 /** Bytes that vnet takes may be any view, and are given away: do not change them afterwards. */
 export type Outgoing<T> = T extends Uint8Array ? Uint8Array : T;
@@ -28,14 +31,6 @@ export interface Schema<I = unknown, O = I> {
 export type Validated<O> =
   | { readonly value: O; readonly issues?: undefined }
   | { readonly issues: readonly Issue[] };
-
-/** One thing that is wrong with a value. */
-export interface Issue {
-  /** In words. */
-  readonly message: string;
-  /** Where in the value. */
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
-}
 
 /** One-way, under a topic. */
 export interface MessageSpec<B extends Schema> {
@@ -80,7 +75,26 @@ export interface AnyContract {
   readonly server: Api;
   /** What the client understands. */
   readonly client: Api;
+  /** Turns all bodies into bytes and back. @default {json()} */
+  readonly serializer?: Serializer;
+  /** Whether whoever asks by calling `__describe` is told what this is. @default {false} */
+  readonly describe?: boolean;
 }
+
+/** What `contract()` makes: both ends are given the same one. */
+export interface Contract<S extends Api, C extends Api> extends AnyContract {
+  /** What the server understands, so what clients may send it. */
+  readonly server: S;
+  /** What the client understands, so what the server may send it. */
+  readonly client: C;
+  /** Turns all bodies into bytes and back. */
+  readonly serializer: Serializer;
+  /** Whether whoever asks by calling `__describe` is told what this is. */
+  readonly describe: boolean;
+}
+
+/** One side of a contract that understands nothing. */
+export type Nothing = Record<never, never>;
 
 /** Any method, any topic, and every body a `T`. */
 export interface Untyped<T = Bytes> extends AnyContract {

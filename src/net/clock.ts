@@ -34,7 +34,8 @@ export class SystemClock implements Clock {
       const delay = Math.min(MAX_DELAY, Math.max(0, Math.ceil(nextAt - this.now())));
       this.#timeout = setTimeout(() => this.#run(), delay);
     }
-    if (this.#timeout === undefined) return;
+    // A page has no process to keep alive, and numbers for timers.
+    if (typeof this.#timeout !== "object") return;
     // A background timer alone must not keep the process alive.
     if (foreground > 0) this.#timeout.ref();
     else this.#timeout.unref();
@@ -52,6 +53,9 @@ export class SystemClock implements Clock {
     }
   }
 }
+
+/** Shared by all that has no clock of its own: one timer of the runtime for all of it. */
+export const systemClock: Clock = new SystemClock();
 
 /** Numbers in [0, 1) that nobody can foretell: ids are made of them. */
 export class SystemRandom {

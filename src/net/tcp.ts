@@ -13,46 +13,83 @@ import type {
 import { Addr } from "../base/addr.ts";
 import { ConnectError, type DialCode } from "../base/errors.ts";
 
+/** Gives connections of one kind. */
+export interface ConnSource<C extends ByteTransport> extends TransportListener {
+  readonly addr: Addr;
+  [Symbol.asyncIterator](): AsyncIterator<C, void>;
+}
+
+/** What there is to say of a listener beside its address. */
+export interface BindOptions extends Pick<ListenOptions, "reusePort"> {
+  /** How many connections the system keeps that nobody has accepted. @default {511} */
+  readonly backlog?: number;
+}
+
 /**
  * Opens a connection to a `tcp` or `unix` address.
  *
  * @throws {ConnectError} when there is none to be had within `timeout` ms
  */
 export async function dialTransport(addr: Addr, options: WaitOptions = {}): Promise<ByteTransport> {
-  const { timeout = 5_000, signal } = options;
+  return addr.transport === "unix"
+    ? await dialUnixConn(addr, options)
+    : await dialTcpConn(addr, options);
+}
+
+/** As {@linkcode dialTransport}, for TCP. */
+export function dialTcpConn(addr: Addr, options: WaitOptions = {}): Promise<Deno.TcpConn> {
+  return limited(addr, options, async (signal) => {
+    const conn = await Deno.connect({ hostname: dialable(addr.hostname), port: addr.port, signal });
+    try {
+      conn.setNoDelay(true);
+    } catch (error) {
+      conn.close();
+      throw error;
+    }
+    return conn;
+  });
+}
+
+/** As {@linkcode dialTransport}, for Unix sockets. */
+export function dialUnixConn(addr: Addr, options: WaitOptions = {}): Promise<Deno.UnixConn> {
+  return limited(addr, options, () => Deno.connect({ transport: "unix", path: addr.path }));
+}
+
+/** Dials within the limits of `options`, and says in words how it failed. */
+async function limited<C extends Deno.Conn>(
+  addr: Addr,
+  { timeout = 5_000, signal }: WaitOptions,
+  dial: (signal: AbortSignal) => Promise<C>,
+): Promise<C> {
   signal?.throwIfAborted();
   const controller = new AbortController();
-  const expired = new ConnectError(
-    "TIMEOUT",
-    `Cannot dial ${addr} as there was no answer in ${timeout} ms`,
-    {
-      initiator: "network",
-    },
-  );
+  const end: { stopped: boolean; reason: unknown } = { stopped: false, reason: undefined };
+  let turn: ReturnType<typeof setImmediate> | undefined;
+  const stop = (reason: unknown) => {
+    if (end.stopped) return;
+    end.stopped = true;
+    end.reason = reason;
+    // In a turn of its own: what the runtime aborts in the very turn in which it has succeeded stays
+    // open, and nobody has it.
+    turn = setImmediate(() => controller.abort());
+  };
   const timer = Number.isFinite(timeout)
-    ? setTimeout(() => controller.abort(expired), Math.min(timeout, 2 ** 31 - 1))
+    ? setTimeout(() => stop(expired(addr, timeout)), Math.min(timeout, 2 ** 31 - 1))
     : undefined;
-  const abort = () => controller.abort(signal?.reason);
+  const abort = () => stop(signal?.reason);
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    if (addr.transport === "unix") {
-      return await Deno.connect({ transport: "unix", path: addr.path });
-    }
-    const conn = await Deno.connect({
-      hostname: dialable(addr.hostname),
-      port: addr.port,
-      signal: controller.signal,
-    });
-    conn.setNoDelay(true);
-    return conn;
+    const conn = await dial(controller.signal);
+    if (!end.stopped) return conn;
+    conn.close();
   } catch (error) {
-    if (signal?.aborted) throw signal.reason;
-    if (error === expired) throw error;
-    throw dialError(addr, error);
+    if (!end.stopped) throw dialError(addr, error);
   } finally {
     clearTimeout(timer);
+    clearImmediate(turn);
     signal?.removeEventListener("abort", abort);
   }
+  throw end.reason;
 }
 
 /**
@@ -62,37 +99,55 @@ export async function dialTransport(addr: Addr, options: WaitOptions = {}): Prom
  */
 export async function listenTransport(
   addr: Addr,
-  options: ListenOptions = {},
+  options: BindOptions = {},
 ): Promise<TransportListener> {
+  return addr.transport === "unix" ? await listenUnixConns(addr) : listenTcpConns(addr, options);
+}
+
+/** As {@linkcode listenTransport}, for TCP. */
+export function listenTcpConns(addr: Addr, options: BindOptions = {}): ConnSource<Deno.TcpConn> {
+  const { reusePort = false, backlog } = options;
+  if (reusePort) requireUnstableNet("reusePort");
   try {
-    if (addr.transport === "unix") return await listenUnix(addr);
-    if (options.reusePort) requireUnstableNet("reusePort");
     const listener = Deno.listen({
       hostname: addr.hostname,
       port: addr.port,
-      ...(options.reusePort ? { reusePort: true } : {}),
+      ...(reusePort ? { reusePort } : {}),
+      ...(backlog === undefined ? {} : { tcpBacklog: backlog }),
     });
     return new SystemListener(listener, Addr.of(listener.addr));
   } catch (error) {
-    if (error instanceof ConnectError || error instanceof TypeError) throw error;
+    if (error instanceof TypeError) throw error;
+    throw listenError(addr, error);
+  }
+}
+
+/**
+ * As {@linkcode listenTransport}, for Unix sockets. A socket's file outlives a crashed process. It is
+ * removed only if nobody listens on it any more, and only its owner may connect (mode 0600).
+ */
+export async function listenUnixConns(addr: Addr): Promise<ConnSource<Deno.UnixConn>> {
+  try {
+    return await bindUnix(addr);
+  } catch (error) {
     throw listenError(addr, error);
   }
 }
 
 /** `Deno.Listener`, with Nagle's algorithm off on what it accepts. */
-class SystemListener implements TransportListener {
+class SystemListener<C extends Deno.TcpConn | Deno.UnixConn> implements ConnSource<C> {
   readonly addr: Addr;
-  readonly #listener: Deno.TcpListener | Deno.UnixListener;
+  readonly #listener: { accept(): Promise<C>; close(): void };
   #accepting: Promise<unknown> = Promise.resolve();
 
-  constructor(listener: Deno.TcpListener | Deno.UnixListener, addr: Addr) {
+  constructor(listener: { accept(): Promise<C>; close(): void }, addr: Addr) {
     this.#listener = listener;
     this.addr = addr;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<ByteTransport, void> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<C, void> {
     while (true) {
-      let conn: Deno.TcpConn | Deno.UnixConn;
+      let conn: C;
       try {
         const accepting = this.#listener.accept();
         this.#accepting = accepting;
@@ -122,11 +177,7 @@ class SystemListener implements TransportListener {
   }
 }
 
-/**
- * A Unix socket's file outlives a crashed process. It is removed only if nobody listens on it any
- * more, and only its owner may connect (mode 0600).
- */
-async function listenUnix(addr: Addr): Promise<TransportListener> {
+async function bindUnix(addr: Addr): Promise<ConnSource<Deno.UnixConn>> {
   const open = () => Deno.listen({ transport: "unix", path: addr.path });
   let listener: Deno.UnixListener;
   try {
@@ -163,7 +214,7 @@ async function freed(path: string): Promise<boolean> {
 }
 
 /** A name that means "every interface" can be listened on; to dial it is to dial this machine. */
-function dialable(hostname: string): string {
+export function dialable(hostname: string): string {
   if (hostname === "0.0.0.0") return "127.0.0.1";
   return hostname === "::" ? "::1" : hostname;
 }
@@ -173,6 +224,14 @@ function requireUnstableNet(option: string): void {
   if (typeof Deno.listenDatagram === "function") return;
   throw new TypeError(
     `Cannot listen with '${option}' as it needs the flag --unstable-net (or "unstable": ["net"] in deno.json)`,
+  );
+}
+
+function expired(addr: Addr, timeout: number): ConnectError {
+  return new ConnectError(
+    "TIMEOUT",
+    `Cannot dial ${addr} as there was no answer in ${timeout} ms`,
+    { initiator: "network" },
   );
 }
 

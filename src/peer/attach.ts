@@ -4,7 +4,6 @@
 import type { Runtime, Side, Transport } from "../base/types.ts";
 import { type ClosedError, ConnectError } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
-import { raw } from "../contract/serializers.ts";
 import type { AnyContract, LocalApi, Message, RemoteApi, Untyped } from "../contract/types.ts";
 import { intercept, type Interception } from "./interceptors.ts";
 import type { SessionEnd } from "../session/events.ts";
@@ -13,10 +12,12 @@ import { clientIdProblem } from "../wire/handshake.ts";
 import { abortWith } from "./abort_with.ts";
 import { PeerCore } from "./core.ts";
 import type { AnySerializer, CoreOwner } from "./owner.ts";
+import { sessionBodies } from "./bodies.ts";
 import type { AnyHandler } from "./call_options.ts";
 import { HandlerTable } from "./calls.ts";
 import { helloOf, randomBytes, welcomeOf } from "./greeting.ts";
-import { guarded, Hooks } from "./hooks.ts";
+import { guarded, Hooks, printable } from "./hooks.ts";
+import { LogSummary } from "./log_summary.ts";
 import { type Limits, resolveSession, type SessionOptions, wireLimits } from "./options.ts";
 import { type AnyPeer, type Peer, PeerFace } from "./peer.ts";
 import { taken } from "./trust.ts";
@@ -40,6 +41,7 @@ interface AttachedOptions {
   readonly auth: string | Uint8Array;
   readonly serializer: AnySerializer;
   readonly runtime: Runtime;
+  readonly log: LogSummary;
   readonly hooks: Hooks;
   readonly peer: () => AnyPeer;
   readonly interception: Interception;
@@ -66,7 +68,7 @@ class Attached implements CoreOwner {
     this.#limits = wireLimits(settings);
     const { side, id, serializer, interception, runtime: { clock } } = options;
     this.core = new PeerCore(
-      { side, id, settings, serializer, clock, interception, logger: guarded(session.logger) },
+      { side, id, settings, serializer, clock, interception, log: options.log },
       this,
     );
     // Whoever attached is told; a signal that ends it before may come while nobody waits.
@@ -125,7 +127,7 @@ class Attached implements CoreOwner {
     this.opened.reject(
       new ConnectError(
         end.wrongProtocol ? "WRONG_PROTOCOL" : code,
-        `Cannot open session: ${reason}`,
+        `Cannot open session: ${printable(reason)}`,
         {
           initiator,
           ...(error === undefined ? {} : { cause: error }),
@@ -141,6 +143,7 @@ class Attached implements CoreOwner {
 
   finalized(_info: DrainInfo): void {
     // A core that ends before its session does has had its session ended, and told above.
+    this.#options.log.flush();
   }
 
   report(error: unknown): void {
@@ -168,13 +171,15 @@ export async function attachPeer<S extends Side, C extends AnyContract = Untyped
       `Cannot attach as 'side' must be "client" or "server": current value is ${side}`,
     );
   }
+  const log = new LogSummary(guarded(logger), runtime.clock);
   const attached: Attached = new Attached({
     side,
     id,
     auth,
-    serializer: options.serializer ?? raw(),
+    serializer: sessionBodies(options, side),
     runtime,
-    hooks: new Hooks(guarded(logger), () => false),
+    log,
+    hooks: new Hooks(log, () => false),
     peer: () => peer,
     methods: taken(options.methods),
     interception: intercept(options.interceptors),

@@ -1,18 +1,163 @@
 /**
- * Bytes that came, as values.
+ * The bodies of one session: which end understands what, and the errors of those that do not fit.
+ *
+ * 1. What this end gives and does not fit never leaves. That is the caller's mistake where it calls,
+ *    and this end's own where it answers.
+ * 2. What arrives and does not fit reaches nobody.
  */
-import type { Bytes } from "../base/types.ts";
+import { RpcError, type RpcErrorOptions } from "../base/errors.ts";
+import type { Bytes, Side } from "../base/types.ts";
+import {
+  type ApiBodies,
+  type Body,
+  contractBodies,
+  isPending,
+  looseBodies,
+  type Misfit,
+  type PlainSerializer,
+  type Verdict,
+} from "../contract/bodies.ts";
+import { DESCRIBE } from "../contract/define.ts";
+import { issuesInWords } from "../contract/issues.ts";
+import { raw } from "../contract/serializers.ts";
+import type { AnyContract } from "../contract/types.ts";
+import type { AnyHandler } from "./call_options.ts";
 import type { AnySerializer } from "./owner.ts";
 
+/** The part of the options of a session that says what its bodies are. */
+export interface BodyOptions {
+  readonly contract?: AnyContract;
+  readonly serializer?: PlainSerializer;
+  readonly methods?: unknown;
+}
+
+/** Bytes of a value, now or when its check is through. */
+export type Encoded = Uint8Array | PromiseLike<Uint8Array>;
+
 /**
- * Reads a body. No bytes are what a call without input and a handler without a result send: a serializer
- * none of whose values is empty need not know them.
+ * A value of this end's own making that does not fit. It stays inside: whoever sees to it makes of it
+ * what is to be told.
  */
-export function readBody(serializer: AnySerializer, payload: Bytes): unknown {
-  if (payload.length > 0) return serializer.deserialize(payload);
-  try {
-    return serializer.deserialize(payload);
-  } catch {
-    return undefined;
+export class Unfit extends Error {
+  readonly misfit: Misfit;
+
+  constructor(misfit: Misfit) {
+    super("A value does not fit the contract", { cause: misfit.cause });
+    this.misfit = misfit;
   }
+}
+
+/** @throws {TypeError} where they are not to be used together, or name what the contract does not */
+export function sessionBodies(options: BodyOptions, side: Side): AnySerializer {
+  const { contract, serializer = raw(), methods } = options;
+  if (contract !== undefined && options.serializer !== undefined) {
+    throw new TypeError("Cannot use 'contract' and 'serializer' together: a contract has its own");
+  }
+  const bodies = contract === undefined ? looseBodies(serializer) : contractBodies(contract);
+  const local = bodies[side];
+  const { serializer: plain, description } = bodies;
+  for (const name of Object.keys(methods ?? {})) demandMethod(local, name);
+  return {
+    name: plain.name,
+    serialize: (value) => plain.serialize(value),
+    deserialize: (bytes) => plain.deserialize(bytes),
+    local,
+    remote: bodies[side === "client" ? "server" : "client"],
+    description,
+  };
+}
+
+/** @throws {TypeError} when the contract has no such method on this side */
+export function demandMethod(local: ApiBodies, name: string): void {
+  if (local.method(name) !== undefined) return;
+  throw new TypeError(`Cannot handle '${name}' as the contract has no such method on this side`);
+}
+
+/** What a peer answers by itself. */
+export function builtIn({ description }: AnySerializer, method: string): AnyHandler | undefined {
+  return method === DESCRIBE ? description : undefined;
+}
+
+/** Gives the bytes of a value. @throws {Unfit} now or later; and what the serializer throws */
+export function encodeChecked(body: Body, value: unknown): Encoded {
+  const verdict = body.check?.(value);
+  if (verdict === undefined) return body.encode(value);
+  return isPending(verdict)
+    ? verdict.then((verdict) => encodeFitting(body, value, verdict))
+    : encodeFitting(body, value, verdict);
+}
+
+/**
+ * The error of what came and does not fit: INVALID_ARGUMENT for what a caller gave, INTERNAL for what
+ * it got; of a validator that failed always INTERNAL.
+ */
+export function misfitError(
+  code: "INVALID_ARGUMENT" | "INTERNAL",
+  what: string,
+  { issues, fault, cause }: Misfit,
+  options: RpcErrorOptions,
+): RpcError {
+  const chained = cause === undefined ? options : { ...options, cause };
+  if (fault === "unreadable") return new RpcError(code, `${what} cannot be read`, chained);
+  if (fault === "validator") return new RpcError("INTERNAL", `${what} cannot be checked`, chained);
+  const words = `${what} does not fit the contract: ${issuesInWords(issues)}`;
+  return new RpcError(code, words, { ...chained, issues });
+}
+
+/** What whoever watches this end is told of its own mistake. */
+export function ownMistake(what: string, { issues, fault, cause }: Misfit): unknown {
+  if (fault !== undefined) return cause;
+  return new TypeError(
+    `Cannot send ${what} as it must fit the contract: ${issuesInWords(issues)}`,
+    { cause: issues },
+  );
+}
+
+/**
+ * The bytes of a message under a topic, checked as the contract says.
+ *
+ * @throws {TypeError} now or later, when the contract has no such topic, or the body does not fit
+ */
+export function encodeMessage({ remote }: AnySerializer, topic: string, value: unknown): Encoded {
+  const body = remote.message(topic);
+  if (body === undefined) {
+    throw new TypeError(`Cannot send message as the contract has no topic '${topic}'`);
+  }
+  const verdict = body.check?.(value);
+  if (verdict === undefined) return body.encode(value);
+  const judged = (verdict: Verdict): Uint8Array => {
+    if (verdict.issues === undefined) return body.encode(value);
+    throw ownMistake(`message '${topic}'`, verdict);
+  };
+  return isPending(verdict) ? verdict.then(judged) : judged(verdict);
+}
+
+/**
+ * The value of a message that came under a topic, checked as the contract says: now, or when its check
+ * is through.
+ *
+ * @throws now or later, when the contract has no such topic, or it does not fit: by a `TypeError` with
+ * its issues as cause
+ */
+export function decodeMessage({ local }: AnySerializer, topic: string, payload: Bytes): unknown {
+  const body = local.message(topic);
+  if (body === undefined) {
+    throw new TypeError(`Cannot take message as the contract has no topic '${topic}'`);
+  }
+  const judged = (verdict: Verdict): unknown => {
+    if (verdict.issues === undefined) return verdict.value;
+    const { issues, fault, cause } = verdict;
+    if (fault !== undefined) throw cause;
+    const words = issuesInWords(issues);
+    throw new TypeError(`Cannot take message '${topic}' as it must fit the contract: ${words}`, {
+      cause: issues,
+    });
+  };
+  const verdict = body.read(payload);
+  return isPending(verdict) ? verdict.then(judged) : judged(verdict);
+}
+
+function encodeFitting(body: Body, value: unknown, verdict: Verdict): Uint8Array {
+  if (verdict.issues !== undefined) throw new Unfit(verdict);
+  return body.encode(value);
 }

@@ -3,17 +3,19 @@
  *
  * Owns the handlers that were given to this peer; those of its server come after them.
  */
-import type { RpcCode } from "../base/errors.ts";
+import type { LimitName, RpcCode } from "../base/errors.ts";
 import type { CallEvents, RunningCall } from "../session/calls.ts";
+import { builtIn, demandMethod } from "./bodies.ts";
 import type { AnyHandler } from "./call_options.ts";
 import { IncomingCalls, type IncomingOptions } from "./incoming_calls.ts";
 import { checkName } from "./names.ts";
 import { OutgoingCalls, type OutgoingOptions } from "./outgoing_calls.ts";
+import type { AnySerializer } from "./owner.ts";
 import type { Counters } from "./stats.ts";
 
 /** What the calls of a peer are made with. */
 export type PeerCallsOptions =
-  & Omit<OutgoingOptions, "counted">
+  & Omit<OutgoingOptions, "counted" | "limitMet">
   & IncomingOptions
   & { readonly counters: Counters };
 
@@ -25,19 +27,27 @@ export class PeerCalls implements CallEvents {
   readonly incoming: IncomingCalls;
   readonly #handlers = new HandlerTable();
   readonly #counters: Counters;
+  readonly #serializer: AnySerializer;
 
   constructor(options: PeerCallsOptions) {
-    const { counters, handler } = options;
+    const { counters, handler, serializer } = options;
     this.#counters = counters;
-    this.outgoing = new OutgoingCalls({ ...options, counted: () => counters.callsOut++ });
+    this.#serializer = serializer;
+    this.outgoing = new OutgoingCalls({
+      ...options,
+      counted: () => counters.callsOut++,
+      limitMet: (limit) => counters.limit(limit),
+    });
     this.incoming = new IncomingCalls({
       ...options,
-      handler: (method) => this.#handlers.get(method) ?? handler(method),
+      handler: (method) =>
+        this.#handlers.get(method) ?? handler(method) ?? builtIn(serializer, method),
     });
   }
 
   /** Answers calls of a method from now on, until it is disposed of. */
   handle(method: string, handler: AnyHandler): Disposable {
+    demandMethod(this.#serializer.local, method);
     return this.#handlers.add(method, handler);
   }
 
@@ -48,6 +58,10 @@ export class PeerCalls implements CallEvents {
 
   onCancel(call: RunningCall, code: RpcCode): void {
     this.incoming.cancel(call, code);
+  }
+
+  onLimit(limit: LimitName): void {
+    this.#counters.limit(limit);
   }
 
   /** The peer is over. */

@@ -9,24 +9,29 @@
  */
 import type { Bytes, Initiator, Side, Transport, WaitOptions } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import { ClosedError, LimitError, ProtocolError, type RpcCode, VnetError } from "../base/errors.ts";
+import { ClosedError, ProtocolError, type RpcCode, VnetError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { RunningCall } from "../session/calls.ts";
 import type { SessionEnd } from "../session/events.ts";
+import type { Holdup } from "../session/rate.ts";
+import { PRE_WELCOME_MAX } from "../wire/constants.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { type Link, linkOf } from "../stream/link.ts";
 import { inWords } from "./abort_with.ts";
-import { AWARE_TIMEOUT, Drain } from "./drain.ts";
+import { decodeMessage } from "./bodies.ts";
+import { AWARE_TIMEOUT, Drain, GRACE } from "./drain.ts";
 import { type DriverEvents, SessionDriver } from "./driver.ts";
 import { PeerCalls } from "./calls.ts";
+import { printable } from "./hooks.ts";
 import { Inbox } from "./inbox.ts";
-import { wireLimits } from "./options.ts";
+import { LimitTally } from "./limit_tally.ts";
+import { type LimitName, wireLimits } from "./options.ts";
 import type { CoreOptions, CoreOwner, PeerState } from "./owner.ts";
+import { PeerLog } from "./peer_log.ts";
 import { PingWaits } from "./ping_waits.ts";
-import { SendQueue } from "./send_queue.ts";
-import { Counters, type PeerStats } from "./stats.ts";
-
-const GRACE = 10_000;
+import { SendQueue, tooLarge } from "./send_queue.ts";
+import { Sender } from "./sender.ts";
+import { Counters, type Load, type PeerStats } from "./stats.ts";
 
 /** A peer without types. */
 export class PeerCore implements DriverEvents {
@@ -34,8 +39,10 @@ export class PeerCore implements DriverEvents {
   readonly closed: Promise<DrainInfo>;
   readonly inbox: Inbox;
   readonly queue: SendQueue;
+  readonly sender: Sender;
   readonly calls: PeerCalls;
   readonly counters: Counters;
+  readonly limits: LimitTally;
   id: string;
   state: PeerState = "connecting";
   localAddr: Addr = Addr.of(undefined);
@@ -44,13 +51,13 @@ export class PeerCore implements DriverEvents {
   readonly #owner: CoreOwner;
   readonly #resolveClosed: (info: DrainInfo) => void;
   readonly #pings: PingWaits;
+  readonly #log: PeerLog;
   #driver: SessionDriver | undefined;
   #drain: Drain | undefined;
   /** Whether the other end of the newest session has said that it goes away. */
   #leaving = false;
   #closing: Promise<DrainInfo> | undefined;
   #end: CloseInfo | undefined;
-  #warned = false;
   #order = 0;
   /** Calls that were open when the peer began to close. */
   #openCalls = 0;
@@ -68,25 +75,25 @@ export class PeerCore implements DriverEvents {
     this.#pings = new PingWaits(options.clock);
     const { interception: { receive } } = options;
     this.inbox = new Inbox({
-      decode: (payload) => options.serializer.deserialize(payload),
+      decode: (payload, topic) => decodeMessage(options.serializer, topic, payload),
       receive: receive &&
         (({ body, topic }, last) => receive({ body, topic, peer: owner.peer() }, last)),
       onMessage: owner.onMessage,
       report: (error) => owner.report(error),
       undecodable: (cause) => {
         this.counters.dropped++;
-        const message = "Cannot take message as its body is none for the serializer";
+        const message =
+          "Cannot take message as its body is none for the serializer, or does not fit the contract";
         owner.report(new ProtocolError("BAD_FRAME", message, { cause }));
       },
     });
     const { limits, callTimeout } = options.settings;
+    this.#log = new PeerLog(options.log, this);
+    this.limits = new LimitTally(options, this.counters, owner, this.#log);
     const nextOrder = () => this.#order++;
     const wake = () => this.#driver?.link.wake();
     this.queue = new SendQueue({
       settings: options.settings,
-      serializer: options.serializer,
-      intercept: options.interception.send,
-      peer: () => owner.peer(),
       clock: options.clock,
       counters: this.counters,
       budget: options.budget,
@@ -97,11 +104,21 @@ export class PeerCore implements DriverEvents {
       refusal: () => this.#sendRefusal(),
       dropped: (frames, bytes, policy) => owner.dropped(frames, bytes, policy),
       limitMet: (limit, value) => owner.limitMet(limit, value),
+      slow: () => this.#log.slow(this.queue.queued.bytes),
+      caughtUp: (dropped) => this.#log.caughtUp(dropped),
       tooSlow: (reason) => this.end("SLOW_CONSUMER", reason),
+    });
+    this.sender = new Sender({
+      serializer: options.serializer,
+      queue: this.queue,
+      intercept: options.interception.send,
+      peer: () => owner.peer(),
+      maxWaiting: limits.maxInFlight,
     });
     this.calls = new PeerCalls({
       clock: options.clock,
       serializer: options.serializer,
+      interception: options.interception,
       counters: this.counters,
       callTimeout,
       maxWaiting: limits.maxInFlight,
@@ -122,6 +139,11 @@ export class PeerCore implements DriverEvents {
   }
 
   // ── what flows ──
+
+  /** The statistics without round trips. */
+  get load(): Load {
+    return this.counters.load(this.openCalls, this.queue.queued);
+  }
 
   get stats(): PeerStats {
     return this.counters.snapshot(this.openCalls, this.queue.queued);
@@ -151,7 +173,7 @@ export class PeerCore implements DriverEvents {
    * @throws {TypeError | RangeError} where that cannot be encoded; the connection is as it was then
    */
   run(transport: Transport, hello?: (limits: WireLimits) => Hello): SessionDriver {
-    const { settings, serializer, clock, side } = this.#options;
+    const { settings, serializer, clock, side, rates } = this.#options;
     this.queue.outbox.rewind();
     this.#leaving = false;
     const link: Link = linkOf(transport);
@@ -166,6 +188,7 @@ export class PeerCore implements DriverEvents {
         outbox: this.queue.outbox,
         lane: this.calls.outgoing.lane,
         clock,
+        ...(rates === undefined ? {} : { rates }),
       },
       this,
     );
@@ -195,6 +218,9 @@ export class PeerCore implements DriverEvents {
     code: CloseInfo["code"] = "NORMAL",
     retryAfter?: number,
   ): Promise<DrainInfo> {
+    const { grace = GRACE, signal } = options;
+    // A server that ends does not wait longer for one that was ending before.
+    if (retryAfter !== undefined) this.#drain?.wait(this.#options.clock, grace, signal);
     this.#closing ??= this.#close(options, code, retryAfter);
     return this.#closing;
   }
@@ -271,7 +297,7 @@ export class PeerCore implements DriverEvents {
       },
     };
     this.inbox.push({ topic, payload, cost, creditor });
-    if (!this.#warned && this.inbox.size >= 256 && !this.inbox.hasReader) this.#warnUnread();
+    if (this.inbox.size >= 256 && !this.inbox.hasReader) this.#log.unread();
   }
 
   onRead(bytes: number): void {
@@ -291,6 +317,15 @@ export class PeerCore implements DriverEvents {
     this.calls.onCancel(call, code);
   }
 
+  onLimit(limit: LimitName, whose: Initiator): void {
+    if (whose === "remote") this.limits.met(limit);
+    else this.counters.limit(limit);
+  }
+
+  onHeld({ limit, until }: Holdup): void {
+    this.limits.met(limit, undefined, until);
+  }
+
   onDropped(_bytes: number): void {
     this.counters.dropped++;
   }
@@ -299,14 +334,8 @@ export class PeerCore implements DriverEvents {
     if (sent) this.counters.messagesOut++;
     else {
       this.counters.dropped++;
-      this.#owner.report(
-        new LimitError(
-          "TOO_LARGE",
-          "maxMessageLength",
-          "Cannot send message as the other end takes none so long",
-          { initiator: "remote" },
-        ),
-      );
+      this.counters.limit("maxMessageLength");
+      this.#owner.report(tooLarge());
     }
     this.#roomMade();
   }
@@ -323,6 +352,8 @@ export class PeerCore implements DriverEvents {
 
   onEnd(end: SessionEnd): void {
     const opened = this.#driver?.openedAt !== undefined;
+    const limit = end.error instanceof ProtocolError ? end.error.limit : undefined;
+    if (limit !== undefined) this.limits.met(limit, opened ? undefined : PRE_WELCOME_MAX);
     this.#lost = end.openCalls;
     this.#pings.reject(this.#closedError("Cannot ping as the link ended", end));
     this.#drain?.end();
@@ -375,6 +406,7 @@ export class PeerCore implements DriverEvents {
       const drain = new Drain(idle, retryAfter === undefined);
       this.#drain = drain;
       if (retryAfter !== undefined) this.#sayGoaway(drain, retryAfter, reason, grace);
+      if (!idle()) this.#log.closing(this.#openCalls, this.queue.outbox.frames);
       if (!drain.aware || !idle()) await drain.wait(this.#options.clock, grace, signal);
       this.#drain = undefined;
     }
@@ -399,15 +431,7 @@ export class PeerCore implements DriverEvents {
   #closedError(message: string, end?: CloseInfo): ClosedError {
     const info = end ?? this.#end ??
       { code: "LINK_LOST", reason: "There is no link", initiator: "network" };
-    return new ClosedError(info.reason === "" ? message : `${message}: ${info.reason}`, info);
-  }
-
-  #warnUnread(): void {
-    this.#warned = true;
-    this.#options.logger?.warn?.(
-      `${
-        this.id || "A peer"
-      } sends messages that nobody reads: give 'onMessage' or iterate 'messages'`,
-    );
+    const why = printable(info.reason);
+    return new ClosedError(why === "" ? message : `${message}: ${why}`, info);
   }
 }

@@ -5,8 +5,11 @@
  * 2. It ends when nothing is left, when the grace is over, or when whoever asked for it has had enough.
  */
 import type { Clock } from "../base/types.ts";
+import type { DrainInfo } from "../base/lifecycle.ts";
 import { startWait } from "../base/wait.ts";
 
+/** How long what was accepted may take to finish unless the options say, in ms. */
+export const GRACE = 10_000;
 /** How long the other end may take to say that it knows, in ms. */
 export const AWARE_TIMEOUT = 1_000;
 
@@ -43,7 +46,7 @@ export class Drain {
     this.#done.resolve();
   }
 
-  /** Resolves when it is over. */
+  /** Resolves when it is over, for which the first grace that is over is enough. */
   async wait(clock: Clock, grace: number, signal: AbortSignal | undefined): Promise<void> {
     this.check();
     const options = signal === undefined ? { timeout: grace } : { timeout: grace, signal };
@@ -53,6 +56,12 @@ export class Drain {
       await wait.promise;
     } catch {
       // The grace is over, or was cut short: what is left counts as unsent, or as cut.
+      this.end();
     }
   }
+}
+
+/** What became of what was accepted, in words. */
+export function inCounts({ finished, cut, unsent }: DrainInfo): string {
+  return `Calls finished: ${finished}, cut: ${cut}; messages unsent: ${unsent.frames}`;
 }

@@ -1,12 +1,14 @@
 /**
  * Drives one session machine over one link: the shell around the sans-IO core.
  *
- * Owns the link, one timer, and the output buffer. Protocol decisions are the machine's.
+ * Owns the link, the timers of the session and of a pause in reading, and the output buffer. Protocol
+ * decisions are the machine's.
  */
 import type { Bytes, Clock } from "../base/types.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
 import type { MachineEvents, MachineOptions, SessionEnd } from "../session/events.ts";
 import { SessionMachine } from "../session/machine.ts";
+import type { Holdup } from "../session/rate.ts";
 import type { Link, LinkSink } from "../stream/link.ts";
 
 /** How long the other end may take to end its direction too, in ms (WIRE.md section 5). */
@@ -20,6 +22,8 @@ export interface DriverEvents extends MachineEvents {
   onRead(bytes: number): void;
   /** So many bytes were written. */
   onWrote(bytes: number): void;
+  /** The other end sends too fast: it is not read for a while. */
+  onHeld(holdup: Holdup): void;
 }
 
 /** What a driver is made with. */
@@ -44,6 +48,7 @@ export class SessionDriver implements LinkSink {
   #timerAt = Infinity;
   #busy = false;
   #over = false;
+  #pause: { readonly promise: Promise<void>; readonly end: () => void } | undefined;
 
   /** `events.onEnd` is told when the protocol ends; the link is then closed by itself. */
   constructor(link: Link, options: DriverOptions, events: DriverEvents) {
@@ -66,6 +71,7 @@ export class SessionDriver implements LinkSink {
       onGoaway: (retryAfter) => events.onGoaway(retryAfter),
       onRequest: (call) => events.onRequest(call),
       onCancel: (call, code) => events.onCancel(call, code),
+      onLimit: (limit, whose) => events.onLimit(limit, whose),
       onEnd: (end) => this.#ended(end, events),
     };
     const machineOptions = { ...options, preface: link.bytes };
@@ -89,6 +95,7 @@ export class SessionDriver implements LinkSink {
     this.#over = true;
     this.#disarm();
     this.link.abort();
+    this.#pause?.end();
     this.#finished();
   }
 
@@ -102,9 +109,15 @@ export class SessionDriver implements LinkSink {
     return this.machine.shared;
   }
 
+  get held(): Promise<void> | undefined {
+    return this.#pause?.promise;
+  }
+
   received(buffer: Bytes, start: number, end: number): number {
-    const rest = this.machine.receive(buffer, start, end, this.#clock.now());
+    const { machine } = this;
+    const rest = machine.receive(buffer, start, end, this.#clock.now());
     this.#events.onRead(rest - start);
+    if (machine.holdup !== undefined) this.#hold(machine.holdup);
     this.flush();
     return rest;
   }
@@ -135,8 +148,22 @@ export class SessionDriver implements LinkSink {
 
   // ── private ──
 
+  #hold(holdup: Holdup): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = () => {
+      timer[Symbol.dispose]();
+      this.#pause = undefined;
+      resolve();
+    };
+    const timer = this.#clock.setTimer(holdup.until, end, this.machine.open);
+    this.#pause = { promise, end };
+    this.#events.onHeld(holdup);
+  }
+
   #ended(end: SessionEnd, events: MachineEvents): void {
     this.#disarm();
+    // What still arrives is to be read, and thrown away: else it would destroy the farewell.
+    this.#pause?.end();
     if (!this.#over) this.#finish(end);
     events.onEnd(end);
   }

@@ -5,17 +5,18 @@
  * watches events, else to the logger, else to the runtime as an uncaught error; the last only if it is
  * the application's own, and not what vnet itself rejects with.
  */
-import { VnetError } from "../base/errors.ts";
+import { ProtocolError, VnetError } from "../base/errors.ts";
 import type { Logger } from "../base/types.ts";
+import type { LogSummary } from "./log_summary.ts";
 
 /** The application's callbacks of one client or server. */
 export class Hooks {
-  readonly #logger: Logger | undefined;
+  readonly #log: LogSummary;
   readonly #tell: (error: unknown) => boolean;
 
-  /** `logger` cannot fail. `tell` hands an error to whoever watches; `false` when nobody does. */
-  constructor(logger: Logger | undefined, tell: (error: unknown) => boolean) {
-    this.#logger = logger;
+  /** `tell` hands an error to whoever watches; `false` when nobody does. */
+  constructor(log: LogSummary, tell: (error: unknown) => boolean) {
+    this.#log = log;
     this.#tell = tell;
   }
 
@@ -41,12 +42,25 @@ export class Hooks {
 
   /** As `report`, for an error of the one who watches. */
   reportQuietly(error: unknown): void {
-    if (this.#logger?.error === undefined) {
+    if (!this.#log.has("error")) {
       // Peers leave, fall behind and send nonsense: that must not be able to end the process.
       if (!(error instanceof VnetError)) reportError(error);
-      return;
+    } else if (error instanceof ProtocolError) {
+      // What a serializer throws may quote the body that it could not read.
+      const { code, message } = error;
+      this.#log.error(code, message, { error: new ProtocolError(code, message) });
+    } else {
+      this.#log.error(kindOf(error), "A callback of the application failed", { error });
     }
-    this.#logger.error("A callback of the application failed", { error });
+  }
+}
+
+/** Errors that say the same are of one kind. What was thrown may throw when it is looked at. */
+function kindOf(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}`.slice(0, 200) : typeof error;
+  } catch {
+    return "unknown";
   }
 }
 
@@ -58,7 +72,8 @@ export function guarded(logger: Logger | undefined): Logger | undefined {
     level,
     (message: string, fields?: Record<string, unknown>) => {
       try {
-        logger[level]?.(message, fields);
+        const result: unknown = logger[level]?.(message, fields);
+        if (result instanceof Promise) result.catch(() => {});
       } catch {
         // A logger that fails has nowhere left to be reported to.
       }

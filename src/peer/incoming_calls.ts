@@ -5,16 +5,20 @@
  * 2. What a handler throws reaches the caller only if it is an `RpcError`: other errors may say what
  *    is none of the caller's business. They go to the one who watches the server.
  * 3. A handler's signal fires once, when its answer is of no use any more.
+ * 4. No handler gets an input that does not fit the contract, and no caller an answer that does not:
+ *    what is wrong with the one is told the caller, what is wrong with the other only those who watch.
  */
 import type { Clock } from "../base/types.ts";
 import { type RpcCode, RpcError } from "../base/errors.ts";
 import { isPromiseLike } from "../base/resolved.ts";
+import { type Body, isPending, type Misfit, type Verdict } from "../contract/bodies.ts";
 import { problem, type RunningCall } from "../session/calls.ts";
 import type { CallMachine } from "../session/call_machine.ts";
-import { readBody } from "./bodies.ts";
-import type { AnyHandler, CallContext } from "./call_options.ts";
+import { encodeChecked, type Encoded, misfitError, ownMistake, Unfit } from "./bodies.ts";
+import type { AnyHandler } from "./call_options.ts";
 import { DeadlineTimer } from "./deadline_timer.ts";
-import { ItemQueue } from "./item_queue.ts";
+import { HandlerContext } from "./handler_context.ts";
+import type { Interception } from "./interceptors.ts";
 import type { AnySerializer } from "./owner.ts";
 import type { AnyPeer } from "./peer.ts";
 import { leave, pump } from "./pump.ts";
@@ -23,6 +27,8 @@ import { leave, pump } from "./pump.ts";
 export interface IncomingOptions {
   readonly clock: Clock;
   readonly serializer: AnySerializer;
+  /** What stands between a call and its handler. */
+  readonly interception: Interception;
   /** The handler of a method. */
   readonly handler: (method: string) => AnyHandler | undefined;
   /** The peer as the application knows it. */
@@ -40,7 +46,6 @@ export interface IncomingOptions {
 /** The clock is read for every so manieth call: reading it costs a tenth of a call. */
 const CLOCK_EVERY = 16;
 const NOTHING = new Uint8Array(0);
-const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
 
 /** The answering half of a peer. */
 export class IncomingCalls {
@@ -62,29 +67,23 @@ export class IncomingCalls {
     const refuse = (code: RpcCode, message: string) =>
       calls.callee.fail(call, problem(code, message, true), NOTHING);
     if (!taken()) return refuse("UNAVAILABLE", "The peer is closing");
-    const handler = find(call.method);
-    if (handler === undefined) {
+    const bodies = serializer.local.method(call.method);
+    const handler = bodies && find(call.method);
+    if (bodies === undefined || handler === undefined) {
       return refuse("UNIMPLEMENTED", `There is no method '${call.method}'`);
+    }
+    if (call.receiving !== undefined && bodies.stream === undefined) {
+      return refuse("INVALID_ARGUMENT", `The method '${call.method}' takes no stream`);
     }
     // What has waited behind slow handlers may be too late to begin.
     if (++this.#begun % CLOCK_EVERY === 0) this.#now = clock.now();
     if (call.deadlineAt <= this.#now) {
       return refuse("DEADLINE_EXCEEDED", "There was no time to begin");
     }
-    let input: unknown;
-    try {
-      input = readBody(serializer, call.payload);
-    } catch {
-      return refuse("INVALID_ARGUMENT", "The input cannot be read");
-    }
-    const context = new Context(call, calls, this.#options);
-    try {
-      const result = handler(input, context);
-      if (isPromiseLike(result)) this.#wait(call, calls, context, result);
-      else this.#answer(call, calls, context, result);
-    } catch (error) {
-      this.#threw(call, calls, error, context);
-    }
+    const context = new HandlerContext(call, calls, bodies, this.#options);
+    const verdict = bodies.input.read(call.payload);
+    if (isPending(verdict)) this.#later(context, verdict, (it) => this.#run(handler, context, it));
+    else this.#run(handler, context, verdict);
   }
 
   /** The caller has no use for an answer any more. */
@@ -104,50 +103,75 @@ export class IncomingCalls {
     this.#deadlines.clear();
   }
 
-  #wait(
-    call: RunningCall,
-    calls: CallMachine,
-    context: Context,
-    result: PromiseLike<unknown>,
-  ): void {
-    this.#keep(call, context);
-    Promise.resolve(result).then(
+  #run(handler: AnyHandler, context: HandlerContext, verdict: Verdict): void {
+    if (verdict.issues !== undefined) return this.#refuse(context, verdict);
+    if (context.aborted) {
+      // Its check took time, and nobody waits for it any more.
+      const { call, calls } = context;
+      calls.callee.fail(call, problem("CANCELLED", "The caller cancelled", true), NOTHING);
+      return this.#done(context);
+    }
+    const { value } = verdict;
+    context.input = value;
+    const { handle } = this.#options.interception;
+    try {
+      const result = handle === undefined
+        ? handler(value, context)
+        : handle(context, async () => await handler(value, context));
+      if (isPromiseLike(result)) this.#later(context, result, (it) => this.#answer(context, it));
+      else this.#answer(context, result);
+    } catch (error) {
+      this.#threw(context, error);
+    }
+  }
+
+  /** Goes on with what takes time. */
+  #later<T>(context: HandlerContext, work: PromiseLike<T>, next: (value: T) => void): void {
+    this.#keep(context);
+    Promise.resolve(work).then(
       (value) => {
-        this.#answer(call, calls, context, value);
+        next(value);
         this.#options.wake();
       },
       (error) => {
-        this.#threw(call, calls, error, context);
+        this.#threw(context, error);
         this.#options.wake();
       },
     );
   }
 
-  #answer(call: RunningCall, calls: CallMachine, context: Context, value: unknown): void {
-    let payload: Uint8Array;
+  #answer(context: HandlerContext, value: unknown): void {
+    const { method, bodies: { output, yields } } = context;
+    let payload: Encoded;
     try {
-      if (isAsyncIterable(value)) return this.#stream(call, calls, context, value);
-      payload = value === undefined ? NOTHING : this.#options.serializer.serialize(value);
+      if (isAsyncIterable(value) && yields !== undefined) {
+        return this.#stream(context, yields, value);
+      }
+      if (output === undefined) {
+        throw new TypeError(`Cannot answer '${method}' as its handler must give items`);
+      }
+      payload = encodeChecked(output, value);
     } catch (error) {
-      return this.#threw(call, calls, error, context);
+      return this.#threw(context, error);
     }
-    calls.callee.respond(call, payload);
-    this.#done(call, context);
+    if (payload instanceof Uint8Array) this.#respond(context, payload);
+    else this.#later(context, payload, (payload) => this.#respond(context, payload));
   }
 
-  #stream(
-    call: RunningCall,
-    calls: CallMachine,
-    context: Context,
-    items: AsyncIterable<unknown>,
-  ): void {
-    const flow = calls.callee.stream(call);
+  #respond(context: HandlerContext, payload: Uint8Array): void {
+    context.calls.callee.respond(context.call, payload);
+    this.#done(context);
+  }
+
+  #stream(context: HandlerContext, body: Body, items: AsyncIterable<unknown>): void {
+    const { calls } = context;
+    const flow = calls.callee.stream(context.call);
     if (flow === undefined) {
       leave(items);
-      return this.#done(call, context);
+      return this.#done(context);
     }
-    this.#keep(call, context);
-    const { serializer, wake } = this.#options;
+    this.#keep(context);
+    const { wake } = this.#options;
     const pushed = () => {
       calls.pushed(flow);
       wake();
@@ -156,42 +180,59 @@ export class IncomingCalls {
       flow.stop();
       wake();
     });
-    pump(items, flow, (item) => serializer.serialize(item), pushed).then(
+    pump(items, flow, (item) => encodeChecked(body, item), pushed).then(
       () => {
-        if (context.aborted) this.#threw(call, calls, context.reason, context);
-        else this.#done(call, context);
+        if (context.aborted) this.#threw(context, context.reason);
+        else this.#done(context);
         wake();
       },
       (error) => {
-        this.#threw(call, calls, error, context);
+        this.#threw(context, error);
         wake();
       },
     );
     wake();
   }
 
-  #threw(call: RunningCall, calls: CallMachine, error: unknown, context?: Context): void {
+  /** The input is none: the handler is not called. */
+  #refuse(context: HandlerContext, misfit: Misfit): void {
+    const { code, message, data } = misfitError("INVALID_ARGUMENT", "The input", misfit, {});
+    let detail: Uint8Array = NOTHING;
     try {
-      if (error instanceof RpcError && (error.code !== "CANCELLED" || error !== context?.reason)) {
-        this.#failWith(call, calls, error);
-      } else if (context?.aborted || call.cancelled) {
+      if (data !== undefined) detail = this.#options.serializer.serialize(data);
+    } catch {
+      // Not every serializer can hold issues; the message names the first.
+    }
+    if (misfit.fault === "validator") this.#options.report(misfit.cause);
+    context.calls.callee.fail(context.call, problem(code, message, true), detail);
+    this.#done(context);
+  }
+
+  #threw(context: HandlerContext, error: unknown): void {
+    const { call, calls } = context;
+    try {
+      if (error instanceof RpcError && (error.code !== "CANCELLED" || error !== context.reason)) {
+        this.#failWith(context, error);
+      } else if (context.aborted || call.cancelled) {
         calls.callee.fail(call, problem("CANCELLED", "The caller cancelled"), NOTHING);
+      } else if (error instanceof Unfit) {
+        this.#failed(context, ownMistake(`answer of '${call.method}'`, error.misfit));
       } else {
-        this.#failed(call, calls, error);
+        this.#failed(context, error);
       }
     } catch (cause) {
       // What was thrown throws itself when it is looked at.
-      this.#failed(call, calls, cause);
+      this.#failed(context, cause);
     }
-    this.#done(call, context);
+    this.#done(context);
   }
 
-  #failed(call: RunningCall, calls: CallMachine, error: unknown): void {
+  #failed({ call, calls }: HandlerContext, error: unknown): void {
     calls.callee.fail(call, problem("INTERNAL", "The handler failed"), NOTHING);
     this.#options.report(error);
   }
 
-  #failWith(call: RunningCall, calls: CallMachine, error: RpcError): void {
+  #failWith({ call, calls }: HandlerContext, error: RpcError): void {
     const { code, message, retryable, data } = error;
     let detail: Uint8Array = NOTHING;
     try {
@@ -203,125 +244,25 @@ export class IncomingCalls {
     calls.callee.fail(call, head, detail);
   }
 
-  #keep(call: RunningCall, context: Context): void {
+  #keep(context: HandlerContext): void {
+    const { call } = context;
     if (call.running !== undefined) return;
     call.running = context;
     if (call.cancelled || call.deadlineAt === Infinity) return;
     this.#deadlines.add(call);
   }
 
-  #done(call: RunningCall, context: Context | undefined): void {
+  #done(context: HandlerContext): void {
+    const { call } = context;
     this.#deadlines.delete(call);
     call.running = undefined;
-    context?.finished();
+    context.finished();
     this.#options.settled();
   }
 
   #expire(call: RunningCall): void {
     const message = "The caller's time is over";
     call.running?.abort(new RpcError("DEADLINE_EXCEEDED", message, { initiator: "remote" }));
-  }
-}
-
-/** What a handler gets. Its signal and its stream are made only if it asks for them. */
-class Context implements CallContext<AnyPeer, unknown> {
-  readonly #call: RunningCall;
-  readonly #calls: CallMachine;
-  readonly #options: IncomingOptions;
-  #controller: AbortController | undefined;
-  #reason: { readonly error: unknown } | undefined;
-  #items: ItemQueue | undefined;
-  #onAbort: (() => void) | undefined;
-
-  constructor(call: RunningCall, calls: CallMachine, options: IncomingOptions) {
-    this.#call = call;
-    this.#calls = calls;
-    this.#options = options;
-  }
-
-  get peer(): AnyPeer {
-    return this.#options.peer();
-  }
-
-  get method(): string {
-    return this.#call.method;
-  }
-
-  get deadline(): number {
-    return this.#call.deadlineAt;
-  }
-
-  get metadata(): Readonly<Record<string, string>> {
-    return this.#call.metadata ?? NO_METADATA;
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#reason !== undefined) this.#controller.abort(this.#reason.error);
-    }
-    return this.#controller.signal;
-  }
-
-  get stream(): AsyncIterable<unknown> {
-    return this.#items ??= this.#makeStream();
-  }
-
-  /** Whether the signal has fired. */
-  get aborted(): boolean {
-    return this.#reason !== undefined;
-  }
-
-  /** Why. */
-  get reason(): unknown {
-    return this.#reason?.error;
-  }
-
-  /** The answer is of no use any more. */
-  abort(error: unknown): void {
-    if (this.#reason !== undefined) return;
-    this.#reason = { error };
-    this.#controller?.abort(error);
-    this.#items?.fail(error);
-    this.#onAbort?.();
-  }
-
-  /** Is called when the answer is of no use any more. */
-  onAbort(run: () => void): void {
-    this.#onAbort = run;
-    if (this.#reason !== undefined) run();
-  }
-
-  /** The handler has ended: what still comes along is of no use. */
-  finished(): void {
-    const flow = this.#call.receiving;
-    if (flow === undefined) return;
-    if (this.#items === undefined) flow.discard();
-    else this.#items.return();
-  }
-
-  #makeStream(): ItemQueue {
-    const flow = this.#call.receiving;
-    const queue = new ItemQueue({
-      decode: (payload) => {
-        try {
-          return this.#options.serializer.deserialize(payload);
-        } catch (cause) {
-          throw new RpcError("INVALID_ARGUMENT", "An item cannot be read", { cause });
-        }
-      },
-      consumed: (cost) => {
-        if (flow === undefined) return;
-        this.#calls.consumed(flow, cost);
-        this.#options.wake();
-      },
-      waiting: () => {},
-      left: () => {},
-    });
-    if (this.#reason !== undefined) queue.fail(this.#reason.error);
-    else if (flow === undefined) queue.ended();
-    else flow.to(queue);
-    return queue;
   }
 }
 

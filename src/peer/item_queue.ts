@@ -6,12 +6,15 @@
  */
 import type { Bytes } from "../base/types.ts";
 import { Fifo } from "../base/fifo.ts";
+import { isPending, type Misfit, type Verdict } from "../contract/bodies.ts";
 import type { ItemSink } from "../session/flows.ts";
 
 /** What a queue is made with. */
 export interface ItemQueueOptions {
-  /** Gives the value of an item; throws when it is none. */
-  readonly decode: (payload: Bytes) => unknown;
+  /** Gives the value of an item, or why there is none. */
+  readonly read: (payload: Bytes) => Verdict | Promise<Verdict>;
+  /** What the loop throws for an item that does not fit. */
+  readonly misfit: (misfit: Misfit) => unknown;
   /** The loop is through with items that cost so much. */
   readonly consumed: (cost: number) => void;
   /** The loop waits for an item (`true`), or has one (`false`). */
@@ -30,6 +33,8 @@ export class ItemQueue implements ItemSink, AsyncIterableIterator<unknown, undef
   #ended = false;
   #error: { readonly reason: unknown } | undefined;
   #waiter: PromiseWithResolvers<Result> | undefined;
+  /** Who is to get the item that is being checked. */
+  #checking: PromiseWithResolvers<Result> | undefined;
   #taken = false;
 
   constructor(options: ItemQueueOptions) {
@@ -65,7 +70,7 @@ export class ItemQueue implements ItemSink, AsyncIterableIterator<unknown, undef
   }
 
   next(): Promise<Result> {
-    if (this.#waiter !== undefined) {
+    if (this.#waiter !== undefined || this.#checking !== undefined) {
       return Promise.reject(new TypeError("Cannot read stream as another read is waiting for it"));
     }
     this.#giveBack();
@@ -82,6 +87,8 @@ export class ItemQueue implements ItemSink, AsyncIterableIterator<unknown, undef
     this.#ended = true;
     this.#error = undefined;
     for (const { cost } of this.#items.clear()) this.#options.consumed(cost);
+    this.#checking?.resolve({ done: true, value: undefined });
+    this.#checking = undefined;
     this.#serve();
     if (early) this.#options.left();
     return Promise.resolve({ done: true, value: undefined });
@@ -109,12 +116,19 @@ export class ItemQueue implements ItemSink, AsyncIterableIterator<unknown, undef
       return;
     }
     this.#unreturned = item.cost;
-    try {
-      waiter.resolve({ done: false, value: this.#options.decode(item.payload) });
-    } catch (error) {
-      waiter.reject(error);
-      // A loop that throws does not say that it leaves.
-      this.return();
-    }
+    this.#checking = waiter;
+    const verdict = this.#options.read(item.payload);
+    if (isPending(verdict)) verdict.then((verdict) => this.#judged(waiter, verdict));
+    else this.#judged(waiter, verdict);
+  }
+
+  #judged(waiter: PromiseWithResolvers<Result>, verdict: Verdict): void {
+    // The loop was left meanwhile.
+    if (this.#checking !== waiter) return;
+    this.#checking = undefined;
+    if (verdict.issues === undefined) return waiter.resolve({ done: false, value: verdict.value });
+    waiter.reject(this.#options.misfit(verdict));
+    // A loop that throws does not say that it leaves.
+    this.return();
   }
 }

@@ -8,6 +8,8 @@ import type { Handlers } from "./call_options.ts";
 import type { Interceptor } from "./interceptors.ts";
 import type { WireLimits } from "../wire/handshake.ts";
 
+export type { LimitName } from "../base/errors.ts";
+
 /** What one connection may use, in bytes. */
 export interface Limits {
   /** The longest frame that is taken, header included, in bytes. @default {262144} */
@@ -26,17 +28,6 @@ export interface Limits {
   /** Streams of calls that may be open at once, in each direction. @default {64} */
   readonly maxStreams: number;
 }
-
-/** The name of a limit, of a connection or of a server. */
-export type LimitName =
-  | keyof Limits
-  | "maxConnections"
-  | "maxConnectionsPerHost"
-  | "maxUnregistered"
-  | "maxGroups"
-  | "maxQueuedBytesTotal"
-  | "messagesPerSecond"
-  | "bytesPerSecond";
 
 /** How often life is shown and asked for. */
 export interface HeartbeatOptions {
@@ -72,7 +63,12 @@ export interface QueueOptions {
 
 /** Options that both sides have. Times in ms, sizes in bytes; an absent field has its default. */
 export interface SessionOptions<C extends AnyContract, L extends Api, P> {
-  /** Turns bodies into bytes and back; both ends name theirs in the handshake. @default {raw()} */
+  /** What both ends understand; it types and checks whatever is called. It has its own serializer. */
+  readonly contract?: C;
+  /**
+   * Without a contract: turns bodies into bytes and back. Both ends name theirs in the handshake.
+   * @default {raw()}
+   */
   readonly serializer?: SerializerFor<C>;
   /** Ends it all at once, as `abort(signal.reason)` does. */
   readonly signal?: AbortSignal;
@@ -81,7 +77,7 @@ export interface SessionOptions<C extends AnyContract, L extends Api, P> {
    * session; if it throws or rejects the session is ended.
    */
   readonly onConnect?: (peer: P) => unknown;
-  /** Answers calls, by method. */
+  /** Answers calls, by method: of a contract all that it has. */
   readonly methods?: Handlers<L, P>;
   /** What sees each call and message before the application or the network does, the first outermost. */
   readonly interceptors?: readonly Interceptor[];

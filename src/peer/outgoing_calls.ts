@@ -6,23 +6,33 @@
  * 1. Each call settles exactly once, whatever comes first: answer, deadline, signal, the session's end.
  * 2. `executed` is never wrong: "no" only for what was not written, or what the other end says so of.
  * 3. A call that was never written outlives its session, within its deadline.
+ * 4. An input that does not fit the contract is never written. One whose check takes time keeps its
+ *    call from being written for so long, and what it is then is what was given.
  */
 import type { Clock } from "../base/types.ts";
 import { type Executed, RpcError, type RpcErrorOptions } from "../base/errors.ts";
-import { type CallInit, type PendingCall, RequestLane } from "../session/calls.ts";
+import { isPending, type MethodBodies, type Misfit, type Verdict } from "../contract/bodies.ts";
+import { type PendingCall, RequestLane } from "../session/calls.ts";
 import type { CallMachine } from "../session/call_machine.ts";
 import type { RpcCode } from "../base/errors.ts";
 import { metadataSize } from "../wire/metadata.ts";
+import { misfitError } from "./bodies.ts";
 import type { CallOptions, CallStream } from "./call_options.ts";
+import type { Interception } from "./interceptors.ts";
 import type { AnySerializer } from "./owner.ts";
+import type { AnyPeer } from "./peer.ts";
 import { DeadlineTimer } from "./deadline_timer.ts";
 import { checkName } from "./names.ts";
-import { type CallHost, StreamCall, UnaryCall } from "./pending.ts";
+import { type CallerInit, type CallHost, StreamCall, UnaryCall } from "./pending.ts";
 
 /** What the calls of a peer need of it. */
 export interface OutgoingOptions {
   readonly clock: Clock;
   readonly serializer: AnySerializer;
+  /** What stands between the application and its calls. */
+  readonly interception: Interception;
+  /** The peer as the application knows it. */
+  readonly peer: () => AnyPeer;
   /** How long a call may take that does not say, in ms. */
   readonly callTimeout: number;
   /** Calls that may wait, and bytes. */
@@ -38,6 +48,8 @@ export interface OutgoingOptions {
   readonly refusal: (nested: boolean) => string | undefined;
   /** A call was made. */
   readonly counted: () => void;
+  /** A call was not made since too much waits already. */
+  readonly limitMet: (limit: "maxInFlight" | "maxQueuedBytes") => void;
   /** A call has ended. */
   readonly settled: () => void;
 }
@@ -45,6 +57,9 @@ export interface OutgoingOptions {
 /** Longer than this no call waits, in ms: what travels is a u32, and 24 days are for ever. */
 const LONGEST = 2 ** 31 - 1;
 const IDLE_TIMEOUT = 30_000;
+const NOTHING = new Uint8Array(0);
+/** Whether a call ran that is given up now. A settled one was answered, and its answer is being checked. */
+const FATES = { waiting: "no", written: "maybe", settled: "yes" } as const;
 const PARENT_ENDED = "The call that this one was made for has ended";
 
 /** The calls of one peer. */
@@ -53,6 +68,9 @@ export class OutgoingCalls implements CallHost {
   readonly lane = new RequestLane();
   readonly #options: OutgoingOptions;
   readonly #deadlines: DeadlineTimer<PendingCall>;
+  /** Calls whose input is still being checked. They are not in the lane. */
+  readonly #unchecked = new Set<PendingCall>();
+  #uncheckedBytes = 0;
   #now: number | undefined;
 
   constructor(options: OutgoingOptions) {
@@ -66,31 +84,51 @@ export class OutgoingCalls implements CallHost {
   }
 
   call(method: string, input: unknown, options: CallOptions & Upload = {}): Promise<unknown> {
-    const { timeout = this.#options.callTimeout } = options;
-    let init: CallInit;
+    const { interception, peer } = this.#options;
+    if (interception.call === undefined) return this.#call(method, input, options);
     try {
-      init = this.#init(method, input, options, timeout);
+      const call = { ...options, method, input, peer: peer() };
+      return interception.call(call, (call) => this.#call(call.method, call.input, call));
     } catch (error) {
       return Promise.reject(error);
     }
-    const refusal = this.#refusal(init, options);
-    if (refusal !== undefined) return Promise.reject(refusal.reason);
-    return new Promise((resolve, reject) => {
-      this.#start(new UnaryCall(init, this, resolve, reject, options.stream), options);
-    });
   }
 
   stream(method: string, input: unknown, options: CallOptions & Upload = {}): CallStream<unknown> {
+    const { interception, peer } = this.#options;
+    if (interception.stream === undefined) return this.#stream(method, input, options);
+    const call = { ...options, method, input, peer: peer() };
+    return interception.stream(call, (call) => this.#stream(call.method, call.input, call));
+  }
+
+  #call(method: string, input: unknown, options: CallOptions & Upload): Promise<unknown> {
+    const { timeout = this.#options.callTimeout } = options;
+    let begun: Begun;
+    try {
+      begun = this.#begin(method, input, "output", options, timeout);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const { init, verdict } = begun;
+    const refusal = this.#refusal(begun, options);
+    if (refusal !== undefined) return Promise.reject(refusal.reason);
+    return new Promise((resolve, reject) => {
+      this.#start(new UnaryCall(init, this, resolve, reject, options.stream), options, verdict);
+    });
+  }
+
+  #stream(method: string, input: unknown, options: CallOptions & Upload): CallStream<unknown> {
     const { timeout = Infinity, idleTimeout = IDLE_TIMEOUT } = options;
     if (!(idleTimeout > 0)) {
       throw new RangeError(
         `Cannot call '${method}' as 'idleTimeout' must be more than 0 ms: current value is ${idleTimeout}`,
       );
     }
-    const init = this.#init(method, input, options, timeout);
+    const begun = this.#begin(method, input, "yields", options, timeout);
+    const { init, verdict } = begun;
     const call = new StreamCall(init, this, idleTimeout, options.stream);
-    const refusal = this.#refusal(init, options);
-    if (refusal === undefined) this.#start(call, options);
+    const refusal = this.#refusal(begun, options);
+    if (refusal === undefined) this.#start(call, options, verdict);
     else call.giveUp(refusal.reason);
     return call;
   }
@@ -98,8 +136,8 @@ export class OutgoingCalls implements CallHost {
   /** The peer is over: what was never written will not be. */
   end(reason: string): void {
     for (const call of this.#deadlines.clear()) {
-      const executed = call.state === "waiting" ? "no" : "maybe";
-      this.lane.giveUp(call);
+      const executed = FATES[call.state];
+      this.#drop(call);
       this.settle(call, rpcError("UNAVAILABLE", reason, executed));
     }
   }
@@ -142,18 +180,23 @@ export class OutgoingCalls implements CallHost {
   /** The caller gives up: the other end is told, if it knows of the call. */
   abandon(call: PendingCall, code: RpcCode): Executed {
     this.forget(call);
-    if (call.state === "waiting") {
-      this.lane.giveUp(call);
-      return "no";
-    }
+    const executed = FATES[call.state];
+    if (call.state === "waiting") this.#drop(call);
+    if (call.state !== "written") return executed;
     this.#options.machine()?.caller.cancel(call, code);
     this.#options.wake();
-    return "maybe";
+    return executed;
   }
 
   // ── private ──
 
-  #init(method: string, input: unknown, options: CallOptions & Upload, timeout: number): CallInit {
+  #begin(
+    method: string,
+    input: unknown,
+    gives: "output" | "yields",
+    options: CallOptions & Upload,
+    timeout: number,
+  ): Begun {
     checkName("method", method);
     // Throws where a name or a value may not travel.
     metadataSize(options.metadata);
@@ -163,26 +206,41 @@ export class OutgoingCalls implements CallHost {
         `Cannot call '${method}' as 'timeout' and 'deadline' must be numbers of ms: current values are ${timeout} and ${deadline}`,
       );
     }
+    const bodies = this.serializer.remote.method(method);
+    const upload = options.stream !== undefined;
+    const answer = bodies?.[gives];
+    if (bodies === undefined || answer === undefined || (upload && bodies.stream === undefined)) {
+      throw notInContract(method, bodies, gives);
+    }
+    const verdict = bodies.input.check?.(input);
+    const fits = verdict === undefined || isPending(verdict) || verdict.issues === undefined;
     const limit = timeout === Infinity ? Infinity : this.now() + Math.min(timeout, LONGEST);
-    return {
+    const init = {
       method,
-      payload: input === undefined ? new Uint8Array(0) : this.serializer.serialize(input),
+      // What is checked is what is sent, whatever the caller does with it meanwhile.
+      payload: fits ? bodies.input.encode(input) : NOTHING,
       metadata: options.metadata,
-      upload: options.stream !== undefined,
+      upload,
       order: this.#options.nextOrder(),
       deadline: Math.min(limit, deadline, parent?.deadline ?? Infinity),
+      along: bodies.stream,
+      answer,
     };
+    return { init, verdict };
   }
 
   /** Why the call is not even begun. */
   #refusal(
-    { deadline, payload, method }: CallInit,
+    { init: { deadline, payload, method }, verdict }: Begun,
     { signal, parent }: CallOptions,
   ): { readonly reason: unknown } | undefined {
     const refused = (code: RpcCode, why: string) => ({ reason: rpcError(code, why, "no") });
-    const { refusal, maxWaiting, maxWaitingBytes, machine } = this.#options;
+    const { refusal, maxWaiting, maxWaitingBytes, machine, limitMet } = this.#options;
     if (signal?.aborted) return { reason: signal.reason };
     if (parent?.signal.aborted) return refused("CANCELLED", PARENT_ENDED);
+    if (verdict !== undefined && !isPending(verdict) && verdict.issues !== undefined) {
+      return { reason: unfit(method, verdict) };
+    }
     const closed = refusal(parent !== undefined);
     if (closed !== undefined) return refused("UNAVAILABLE", closed);
     if (deadline <= this.now()) {
@@ -191,16 +249,22 @@ export class OutgoingCalls implements CallHost {
     const { lane } = this;
     const calls = machine();
     // What can be written as soon as this turn ends does not wait.
-    const waiting = lane.size - (calls?.caller.room ?? 0);
+    const waiting = lane.size + this.#unchecked.size - (calls?.caller.room ?? 0);
     // A call on behalf of another must not wait for a place: two ends that wait for each other would.
     const crowded = parent !== undefined && calls !== undefined && waiting >= 0;
-    const full = waiting >= maxWaiting ||
-      (lane.bytes > 0 && lane.bytes + payload.length > maxWaitingBytes);
-    if (!crowded && !full) return undefined;
+    const bytes = lane.bytes + this.#uncheckedBytes;
+    const many = crowded || waiting >= maxWaiting;
+    const full = bytes > 0 && bytes + payload.length > maxWaitingBytes;
+    if (!many && !full) return undefined;
+    limitMet(many ? "maxInFlight" : "maxQueuedBytes");
     return refused("RESOURCE_EXHAUSTED", `Cannot call '${method}' as too many calls wait already`);
   }
 
-  #start(call: UnaryCall | StreamCall, { signal, parent }: CallOptions): void {
+  #start(
+    call: UnaryCall | StreamCall,
+    { signal, parent }: CallOptions,
+    verdict: Begun["verdict"],
+  ): void {
     if (signal !== undefined) call.endWith(signal, () => signal.reason);
     if (parent !== undefined) {
       const { signal } = parent;
@@ -208,8 +272,38 @@ export class OutgoingCalls implements CallHost {
     }
     this.#options.counted();
     this.#deadlines.add(call);
+    if (isPending(verdict)) return this.#hold(call, verdict);
     this.lane.push(call);
     this.#options.wake();
+  }
+
+  /** The call waits for the check of its input, within its own deadline. */
+  #hold(call: UnaryCall | StreamCall, verdict: Promise<Verdict>): void {
+    this.#unchecked.add(call);
+    this.#uncheckedBytes += call.payload.length;
+    verdict.then((verdict) => {
+      // It was given up meanwhile.
+      if (!this.#release(call)) return;
+      if (verdict.issues === undefined) {
+        this.lane.push(call);
+      } else {
+        call.state = "settled";
+        call.giveUp(unfit(call.method, verdict));
+      }
+      this.#options.wake();
+    });
+  }
+
+  #release(call: PendingCall): boolean {
+    if (!this.#unchecked.delete(call)) return false;
+    this.#uncheckedBytes -= call.payload.length;
+    return true;
+  }
+
+  /** A call that was not written never will be. */
+  #drop(call: PendingCall): void {
+    if (this.#release(call)) call.state = "settled";
+    else this.lane.giveUp(call);
   }
 
   settle(call: PendingCall, error: RpcError): void {
@@ -221,6 +315,13 @@ export class OutgoingCalls implements CallHost {
     const message = `The call of '${call.method}' took too long`;
     this.settle(call, rpcError("DEADLINE_EXCEEDED", message, executed));
   }
+}
+
+/** A call that is about to be made. */
+interface Begun {
+  readonly init: CallerInit;
+  /** What the check of its input has found; `undefined`: there is none. */
+  readonly verdict: Verdict | Promise<Verdict> | undefined;
 }
 
 /** What a caller may send along. */
@@ -236,4 +337,24 @@ export function rpcError(
   more: RpcErrorOptions = {},
 ): RpcError {
   return new RpcError(code, message, { initiator: "local", ...more, executed });
+}
+
+function unfit(method: string, misfit: Misfit): RpcError {
+  const what = `The input of '${method}'`;
+  return misfitError("INVALID_ARGUMENT", what, misfit, { initiator: "local", executed: "no" });
+}
+
+function notInContract(
+  method: string,
+  bodies: MethodBodies | undefined,
+  gives: "output" | "yields",
+): TypeError {
+  if (bodies === undefined) {
+    return new TypeError(`Cannot call '${method}' as the contract has no such method`);
+  }
+  if (bodies[gives] !== undefined) {
+    return new TypeError(`Cannot call '${method}' as it takes no stream: one was given`);
+  }
+  const use = gives === "output" ? "gives items: use stream()" : "gives one value: use call()";
+  return new TypeError(`Cannot call '${method}' as it ${use}`);
 }

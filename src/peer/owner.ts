@@ -1,14 +1,18 @@
 /**
  * What a peer's core is made with, and who owns it.
  */
-import type { Bytes, Clock, Logger, Side, WaitOptions } from "../base/types.ts";
+import type { Clock, Side, WaitOptions } from "../base/types.ts";
 import type { DrainInfo } from "../base/lifecycle.ts";
+import type { ApiBodies, PlainSerializer } from "../contract/bodies.ts";
+import type { Description } from "../contract/describe.ts";
 import type { Message } from "../contract/types.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome } from "../wire/handshake.ts";
 import type { AnyHandler } from "./call_options.ts";
 import type { Interception } from "./interceptors.ts";
 import type { ByteBudget } from "../session/outbox.ts";
+import type { Rates } from "../session/rate.ts";
+import type { LogSummary } from "./log_summary.ts";
 import type { LimitName, Overflow, SessionSettings } from "./options.ts";
 import type { AnyPeer } from "./peer.ts";
 
@@ -36,11 +40,14 @@ export interface SendOptions extends WaitOptions {
 /** Why messages were dropped: a policy, or a newer one with the same key. */
 export type DropPolicy = Exclude<Overflow, "wait" | "disconnect"> | "key";
 
-/** Turns bodies into bytes and back, without types. */
-export interface AnySerializer {
-  readonly name: string;
-  serialize(value: unknown): Uint8Array;
-  deserialize(bytes: Bytes): unknown;
+/** Turns bodies into bytes and back, without types, and knows what the contract says of them. */
+export interface AnySerializer extends PlainSerializer {
+  /** What this end understands. */
+  readonly local: ApiBodies;
+  /** What the other end understands. */
+  readonly remote: ApiBodies;
+  /** What the contract is, where that may be told. */
+  readonly description: (() => Description) | undefined;
 }
 
 /** Who owns a core, and decides what its ends mean. */
@@ -76,9 +83,11 @@ export interface CoreOptions {
   readonly settings: SessionSettings;
   readonly serializer: AnySerializer;
   readonly clock: Clock;
-  readonly logger: Logger | undefined;
+  readonly log: LogSummary;
   /** What stands between the application and its calls and messages. */
   readonly interception: Interception;
   /** What all queues of a server may hold together. */
   readonly budget?: ByteBudget;
+  /** How fast the other end may send. @default {as it can} */
+  readonly rates?: Rates;
 }

@@ -156,14 +156,14 @@ export class PeerFace<R extends Api, L extends Api> implements Peer<R, L> {
     body: BodyIn<R, K>,
     ...[options]: SendArgs<R, K, SendOptions>
   ): Promise<void> {
-    return this.#core.queue.send(body, options);
+    return this.#core.sender.send(body, options);
   }
 
   trySend<K extends Topic<R>>(
     body: BodyIn<R, K>,
     ...[options]: SendArgs<R, K, SendOptions>
   ): "sent" | "queued" | "full" {
-    return this.#core.queue.trySend(body, options);
+    return this.#core.sender.trySend(body, options);
   }
 
   call<K extends Callable<R, "output">>(

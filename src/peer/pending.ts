@@ -3,11 +3,13 @@
  */
 import { type Executed, type RpcCode, RpcError } from "../base/errors.ts";
 import type { Bytes } from "../base/types.ts";
+import { type Body, isPending, type Verdict } from "../contract/bodies.ts";
+import { readIssues } from "../contract/issues.ts";
 import type { CallMachine } from "../session/call_machine.ts";
 import { type CallInit, PendingCall } from "../session/calls.ts";
 import type { ReceiveFlow, SendFlow } from "../session/flows.ts";
 import type { ErrorHead } from "../wire/call.ts";
-import { readBody } from "./bodies.ts";
+import { encodeChecked, misfitError, Unfit } from "./bodies.ts";
 import type { CallStream } from "./call_options.ts";
 import { ItemQueue } from "./item_queue.ts";
 import type { AnySerializer } from "./owner.ts";
@@ -30,15 +32,27 @@ export interface CallHost {
 /** What is sent along. */
 type Source = AsyncIterable<unknown> | Iterable<unknown> | ReadableStream<unknown> | undefined;
 
+/** What a call is made with: what its session needs, and what its bodies are. */
+export interface CallerInit extends CallInit {
+  /** An item that is sent along, if any may be. */
+  readonly along: Body | undefined;
+  /** The answer, or an item of it. */
+  readonly answer: Body;
+}
+
 abstract class CallerCall extends PendingCall {
   protected readonly host: CallHost;
+  protected readonly answer: Body;
+  readonly #along: Body | undefined;
   readonly #source: Source;
   #over = false;
   #unlink: (() => void)[] | undefined;
 
-  constructor(init: CallInit, host: CallHost, source: Source) {
+  constructor(init: CallerInit, host: CallHost, source: Source) {
     super(init);
     this.host = host;
+    this.answer = init.answer;
+    this.#along = init.along;
     this.#source = source;
   }
 
@@ -66,12 +80,15 @@ abstract class CallerCall extends PendingCall {
   failed(error: ErrorHead, detail: Bytes): void {
     if (!this.finished()) return;
     const executed = error.notExecuted ? "no" : "yes";
+    const data = detail.length === 0 ? undefined : this.#data(detail);
+    const issues = error.code === "INVALID_ARGUMENT" ? readIssues(data) : undefined;
     this.rejected(
       new RpcError(error.code, error.message === "" ? error.code : error.message, {
         initiator: "remote",
         executed,
         retryable: error.retryable,
-        ...(detail.length === 0 ? {} : { data: this.#data(detail) }),
+        ...(data === undefined ? {} : { data }),
+        ...(issues === undefined ? {} : { issues }),
       }),
     );
   }
@@ -87,23 +104,33 @@ abstract class CallerCall extends PendingCall {
 
   uploading(flow: SendFlow): void {
     const source = this.#source;
-    if (source === undefined) return;
+    const along = this.#along;
+    if (source === undefined || along === undefined) return;
     const calls = this.host.machine();
     const pushed = () => {
       calls?.pushed(flow);
       this.host.wake();
     };
-    const { serializer } = this.host;
     const failed = (cause: unknown) => {
       if (this.#over) return;
       const executed = this.host.abandon(this, "CANCELLED");
+      if (cause instanceof Unfit) {
+        const what = `An item for '${this.method}'`;
+        const options = { initiator: "local", executed } as const;
+        return this.giveUp(misfitError("INVALID_ARGUMENT", what, cause.misfit, options));
+      }
       const message = `What was sent along with '${this.method}' failed`;
       this.giveUp(new RpcError("CANCELLED", message, { initiator: "local", executed, cause }));
     };
     // Not now: this is told in the middle of a write, where the application's source must not run.
     queueMicrotask(() =>
-      pump(source, flow, (item) => serializer.serialize(item), pushed).catch(failed)
+      pump(source, flow, (item) => encodeChecked(along, item), pushed).catch(failed)
     );
+  }
+
+  /** Whether its caller knows its fate. */
+  protected get over(): boolean {
+    return this.#over;
   }
 
   /** Marks the call as settled; `false` when it was before. */
@@ -134,7 +161,7 @@ export class UnaryCall extends CallerCall {
   readonly #reject: (reason: unknown) => void;
 
   constructor(
-    init: CallInit,
+    init: CallerInit,
     host: CallHost,
     resolve: (value: unknown) => void,
     reject: (reason: unknown) => void,
@@ -146,12 +173,18 @@ export class UnaryCall extends CallerCall {
   }
 
   responded(payload: Bytes): void {
+    if (this.over) return;
+    const verdict = this.answer.read(payload);
+    // Until then its deadline and its signal still count.
+    if (isPending(verdict)) verdict.then((verdict) => this.#judged(verdict));
+    else this.#judged(verdict);
+  }
+
+  #judged(verdict: Verdict): void {
     if (!this.finished()) return;
-    try {
-      this.#resolve(readBody(this.host.serializer, payload));
-    } catch (cause) {
-      this.#reject(unreadable("The answer", this.method, cause));
-    }
+    if (verdict.issues === undefined) return this.#resolve(verdict.value);
+    const what = `The answer of '${this.method}'`;
+    this.#reject(misfitError("INTERNAL", what, verdict, { initiator: "remote" }));
   }
 
   streaming(_flow: ReceiveFlow): void {
@@ -171,18 +204,14 @@ export class StreamCall extends CallerCall implements CallStream<unknown> {
   readonly #queue: ItemQueue;
   #flow: ReceiveFlow | undefined;
 
-  constructor(init: CallInit, host: CallHost, idleTimeout: number, source: Source) {
+  constructor(init: CallerInit, host: CallHost, idleTimeout: number, source: Source) {
     super(init, host, source);
     this.#idleTimeout = idleTimeout;
     this.deadlineAt = Math.min(this.deadline, host.now() + idleTimeout);
     this.#queue = new ItemQueue({
-      decode: (payload) => {
-        try {
-          return host.serializer.deserialize(payload);
-        } catch (cause) {
-          throw unreadable("An item", this.method, cause);
-        }
-      },
+      read: (payload) => init.answer.read(payload),
+      misfit: (misfit) =>
+        misfitError("INTERNAL", `An item of '${this.method}'`, misfit, { initiator: "remote" }),
       consumed: (cost) => this.#consumed(cost),
       waiting: (waits) => this.#waiting(waits),
       left: () => this.cancelWith(undefined),
@@ -239,11 +268,4 @@ export class StreamCall extends CallerCall implements CallStream<unknown> {
     this.deadlineAt = Math.min(this.deadline, this.host.now() + this.#idleTimeout);
     this.host.hurry(this);
   }
-}
-
-function unreadable(what: string, method: string, cause: unknown): RpcError {
-  return new RpcError("INTERNAL", `${what} of '${method}' cannot be read`, {
-    initiator: "remote",
-    cause,
-  });
 }

@@ -3,6 +3,7 @@
  */
 import { RpcError } from "../base/errors.ts";
 import type { SendFlow } from "../session/flows.ts";
+import type { Encoded } from "./bodies.ts";
 
 /** What can be sent item by item. */
 export type Source = AsyncIterable<unknown> | Iterable<unknown>;
@@ -15,13 +16,14 @@ export type Source = AsyncIterable<unknown> | Iterable<unknown>;
 export async function pump(
   source: Source,
   flow: SendFlow,
-  encode: (item: unknown) => Uint8Array,
+  encode: (item: unknown) => Encoded,
   pushed: () => void,
 ): Promise<void> {
   if (flow.over) return leave(source);
   for await (const item of stoppable(source, flow)) {
     if (flow.over) return;
-    const payload = encode(item);
+    const encoded = encode(item);
+    const payload = encoded instanceof Uint8Array ? encoded : await encoded;
     if (payload.length > flow.maxItem) {
       const words =
         `An item must be at most ${flow.maxItem} bytes: current value is ${payload.length}`;

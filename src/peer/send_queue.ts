@@ -1,5 +1,5 @@
 /**
- * What the application sends, on its way to the network.
+ * Bytes that the application sends, on their way to the network.
  *
  * Owns the two marks between which a sender is made to wait, the limits of what may wait, and what
  * happens beyond them. The messages themselves are in an outbox that outlives links.
@@ -15,19 +15,12 @@ import { type ByteBudget, Outbox } from "../session/outbox.ts";
 import type { Receipt, ReceiptFailure } from "../session/receipts.ts";
 import { checkName } from "./names.ts";
 import { demandOverflow, type Overflow, type SessionSettings } from "./options.ts";
-import type { Interception } from "./interceptors.ts";
-import type { AnySerializer, DropPolicy, SendOptions } from "./owner.ts";
-import type { AnyPeer } from "./peer.ts";
+import type { DropPolicy, SendOptions } from "./owner.ts";
 import type { Counters } from "./stats.ts";
 
 /** What a queue needs of its peer. */
 export interface SendQueueOptions {
   readonly settings: SessionSettings;
-  readonly serializer: AnySerializer;
-  /** What stands between the application and its messages. */
-  readonly intercept: Interception["send"];
-  /** The peer as the application knows it. */
-  readonly peer: () => AnyPeer;
   readonly clock: Clock;
   readonly counters: Counters;
   /** What all queues of a server may hold together. */
@@ -46,6 +39,9 @@ export interface SendQueueOptions {
   readonly dropped: (frames: number, bytes: number, policy: DropPolicy) => void;
   /** A limit was met, for the first time since there was room. */
   readonly limitMet: (limit: "maxQueuedBytes" | "maxQueuedBytesTotal", value: number) => void;
+  /** There is no room, or there is again and so many messages were dropped meanwhile. */
+  readonly slow: () => void;
+  readonly caughtUp: (dropped: number) => void;
   /** The peer is too slow for one that does not wait. */
   readonly tooSlow: (reason: string) => void;
 }
@@ -60,6 +56,8 @@ export class SendQueue {
   readonly #options: SendQueueOptions;
   #ready: PromiseWithResolvers<void> | undefined;
   #full = false;
+  /** Messages that were dropped since there was no room; `undefined`: there is some. */
+  #lost: number | undefined;
   #drops: Map<DropPolicy, { frames: number; bytes: number }> | undefined;
 
   constructor(options: SendQueueOptions) {
@@ -77,31 +75,7 @@ export class SendQueue {
     return this.#ready?.promise ?? RESOLVED;
   }
 
-  send(body: unknown, options?: SendOptions): Promise<void> {
-    const { intercept, peer } = this.#options;
-    if (intercept === undefined) return this.#send(body, options);
-    try {
-      return intercept(
-        { ...options, body, peer: peer() },
-        (message) => this.#send(message.body, message),
-      );
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  #send(body: unknown, options: SendOptions | undefined): Promise<void> {
-    let payload: Uint8Array;
-    try {
-      payload = this.#options.serializer.serialize(body);
-      checkSendOptions(options);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    return this.sendBytes(payload, options);
-  }
-
-  /** As `send`, of a body that is serialized already. */
+  /** Resolves when there is room for more, or as the options say. */
   sendBytes(payload: Uint8Array, options: SendOptions = {}): Promise<void> {
     const { signal, overflow = this.#options.settings.queue.overflow } = options;
     if (signal?.aborted) return handled(Promise.reject(signal.reason));
@@ -116,22 +90,7 @@ export class SendQueue {
     return handled(wait.promise);
   }
 
-  trySend(body: unknown, options?: SendOptions): "sent" | "queued" | "full" {
-    const { intercept, peer } = this.#options;
-    if (intercept === undefined) return this.#trySend(body, options);
-    return intercept(
-      { ...options, body, peer: peer() },
-      (message) => this.#trySend(message.body, message),
-    );
-  }
-
-  #trySend(body: unknown, options: SendOptions | undefined): "sent" | "queued" | "full" {
-    const payload = this.#options.serializer.serialize(body);
-    checkSendOptions(options);
-    return this.trySendBytes(payload, options);
-  }
-
-  /** As `trySend`, of a body that is serialized already. */
+  /** Never waits. `"full"`: it was not accepted. */
   trySendBytes(
     payload: Uint8Array,
     options: SendOptions = {},
@@ -147,9 +106,11 @@ export class SendQueue {
 
   /** Something has left: those who wait for room may go on. */
   checkRoom(): void {
-    if (this.#ready === undefined && !this.#full) return;
+    if (this.#ready === undefined && this.#lost === undefined) return;
     if (this.#bytes() > this.#options.settings.queue.lowWaterMark) return;
     this.#full = false;
+    if (this.#lost !== undefined) this.#options.caughtUp(this.#lost);
+    this.#lost = undefined;
     this.#ready?.resolve();
     this.#ready = undefined;
   }
@@ -163,12 +124,17 @@ export class SendQueue {
   #sendAcked(payload: Uint8Array, options: SendOptions, overflow: Overflow): Promise<void> {
     const { clock, settings } = this.#options;
     const { timeout = settings.callTimeout, signal } = options;
+    let over = false;
     const wait = startWait<void>(
       clock,
       signal === undefined ? { timeout } : { timeout, signal },
       "wait until the other end has the message",
+      () => over = true,
     );
     const outcome = this.#accept(payload, options, overflow, {
+      get over() {
+        return over;
+      },
       accepted: () => wait.resolve(),
       failed: (why) => wait.reject(this.#unacked(why)),
     });
@@ -187,6 +153,7 @@ export class SendQueue {
     const refused = refusal();
     if (refused !== undefined) return refused;
     if (payload.length > limits.maxMessageLength) {
+      this.#options.counters.limit("maxMessageLength");
       return new LimitError(
         "TOO_LARGE",
         "maxMessageLength",
@@ -195,21 +162,16 @@ export class SendQueue {
       );
     }
     const { topic = "", key } = options;
-    if (key !== undefined) {
-      const replaced = this.outbox.replace(key, topic, payload, receipt);
-      if (replaced !== undefined) {
-        this.#countDrop(replaced, "key");
-        return "accepted";
-      }
-    }
-    if (this.outbox.limit(payload.length) !== undefined) {
-      const outcome = this.#overflow(payload.length, overflow);
-      if (outcome !== "accepted") return outcome;
-    }
     const droppable = overflow === "drop-oldest";
     const plain = key === undefined && receipt === undefined && !droppable;
     const how = plain ? undefined : { key, receipt, droppable };
-    this.outbox.push(topic, payload, nextOrder(), how);
+    if (this.outbox.limit(payload.length, key) !== undefined) {
+      const outcome = this.#overflow(payload.length, key, overflow);
+      if (outcome !== "accepted") return outcome;
+    }
+    const replaced = key === undefined ? undefined : this.outbox.replace(key, topic, payload, how);
+    if (replaced === undefined) this.outbox.push(topic, payload, nextOrder(), how);
+    else this.#countDrop(replaced, "key");
     if (this.#ready === undefined && this.#bytes() >= queue.highWaterMark) {
       this.#ready = Promise.withResolvers<void>();
       handled(this.#ready.promise);
@@ -219,14 +181,19 @@ export class SendQueue {
   }
 
   /** There is no room: makes some, or says what becomes of the message. */
-  #overflow(length: number, policy: Overflow): Outcome {
-    let limit = this.outbox.limit(length);
-    if (policy === "drop-oldest") {
+  #overflow(length: number, key: string | undefined, policy: Overflow): Outcome {
+    let limit = this.outbox.limit(length, key);
+    if (this.#lost === undefined) {
+      this.#lost = 0;
+      this.#options.slow();
+    }
+    // Where even all of them together would not make room none need go.
+    if (policy === "drop-oldest" && this.outbox.limit(length, key, true) === undefined) {
       while (limit !== undefined) {
         const dropped = this.outbox.dropOldest();
         if (dropped === undefined) break;
         this.#countDrop(dropped, policy);
-        limit = this.outbox.limit(length);
+        limit = this.outbox.limit(length, key);
       }
     }
     if (limit === undefined) return "accepted";
@@ -267,6 +234,7 @@ export class SendQueue {
   /** A flood of drops is told once a turn. */
   #countDrop(bytes: number, policy: DropPolicy): void {
     this.#options.counters.dropped++;
+    if (this.#lost !== undefined && policy !== "key") this.#lost++;
     if (this.#drops === undefined) {
       this.#drops = new Map();
       queueMicrotask(() => {
@@ -295,12 +263,7 @@ export class SendQueue {
           { initiator: "local" },
         );
       case "too-large":
-        return new LimitError(
-          "TOO_LARGE",
-          "maxMessageLength",
-          "Cannot send message as the other end takes none so long",
-          { initiator: "remote" },
-        );
+        return tooLarge();
       case "unsent":
       case "lost": {
         const reason = why === "lost"
@@ -318,6 +281,16 @@ export class SendQueue {
   #bytes(): number {
     return this.outbox.bytes + this.#options.inFlight();
   }
+}
+
+/** The error of a message that is longer than the other end takes. */
+export function tooLarge(): LimitError {
+  return new LimitError(
+    "TOO_LARGE",
+    "maxMessageLength",
+    "Cannot send message as the other end takes none so long",
+    { initiator: "remote" },
+  );
 }
 
 /** @throws {TypeError | RangeError} where one is none */

@@ -53,6 +53,9 @@ export interface PeerStats extends Traffic {
   readonly limits: LimitCounts;
 }
 
+/** What a server adds up, which costs no percentile. */
+export type Load = Omit<PeerStats, "rtt">;
+
 /** Of so many round trips the 99th percentile is taken. */
 const WINDOW = 128;
 
@@ -96,9 +99,8 @@ export class Counters {
     return Object.fromEntries(this.#limits);
   }
 
-  /** The counts as they are now. */
-  snapshot(inFlight: number, queued: Queued): PeerStats {
-    const sorted = this.#times.toSorted((a, b) => a - b);
+  /** The counts as they are now, without round trips. */
+  load(inFlight: number, queued: Queued): Load {
     const { bytesIn, bytesOut, messagesIn, messagesOut, callsIn, callsOut, dropped, links } = this;
     return {
       bytesIn,
@@ -113,6 +115,14 @@ export class Counters {
       queued,
       limits: this.limits,
       since: this.#since,
+    };
+  }
+
+  /** The counts as they are now. */
+  snapshot(inFlight: number, queued: Queued): PeerStats {
+    const sorted = this.#times.toSorted((a, b) => a - b);
+    return {
+      ...this.load(inFlight, queued),
       rtt: {
         last: this.#last,
         min: this.#count === 0 ? 0 : this.#min,

@@ -10,6 +10,7 @@ import { type AttachOptions, attachPeer } from "../peer/attach.ts";
 import type { Peer } from "../peer/peer.ts";
 import type { ListenAddress, ServeOptions } from "../server/options.ts";
 import { type Server, startServer } from "../server/server.ts";
+import type { ClientConstructor } from "./client_type.ts";
 import { systemRuntime } from "./system.ts";
 
 /**
@@ -98,15 +99,6 @@ export async function attach<S extends Side, C extends AnyContract = Untyped>(
 
 /** What `new Client` and `connect` give. */
 export type Client<C extends AnyContract = Untyped> = ClientPeer<C>;
-
-/** Makes clients. */
-export interface ClientConstructor {
-  /** Makes a client that begins to dial in the next microtask. */
-  new <C extends AnyContract = Untyped>(
-    address: DialAddress,
-    options?: ConnectOptions<C>,
-  ): Client<C>;
-}
 
 /**
  * Makes a client that begins to dial in the next microtask: for a program that must not wait until

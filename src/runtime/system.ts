@@ -1,13 +1,14 @@
 /**
- * The system's runtime: real time, real chance, real sockets.
+ * The system's runtime: real time, real chance, real sockets. The code for TLS is loaded when it is
+ * first used: most programs never need it.
  */
 import type {
   Clock,
+  DialOptions,
   ListenOptions,
   Runtime,
   Transport,
   TransportListener,
-  WaitOptions,
 } from "../base/types.ts";
 import type { Addr } from "../base/addr.ts";
 import { SystemClock, SystemRandom } from "../net/clock.ts";
@@ -21,13 +22,27 @@ class SystemRuntime implements Runtime {
     return this.#random.next();
   }
 
-  async dial(addr: Addr, options: WaitOptions): Promise<Transport> {
+  async dial(addr: Addr, options: DialOptions): Promise<Transport> {
     demandSockets("dial", addr);
+    if (addr.transport === "tls") {
+      const { dialTlsTransport } = await import("../net/tls_dial.ts");
+      return await dialTlsTransport(addr, options);
+    }
     return await dialTransport(addr, options);
   }
 
   async listen(addr: Addr, options: ListenOptions): Promise<TransportListener> {
     demandSockets("listen on", addr);
+    const { tls } = options;
+    if (addr.transport === "tls") {
+      if (tls === undefined) {
+        throw new TypeError(
+          `Cannot listen on ${addr} as 'tls' must give a certificate and its key`,
+        );
+      }
+      const { listenTlsTransport } = await import("../net/tls_listen.ts");
+      return await listenTlsTransport(addr, { ...options, tls });
+    }
     return await listenTransport(addr, options);
   }
 }
@@ -40,8 +55,8 @@ export function systemRuntime(): Runtime {
 }
 
 function demandSockets(what: string, addr: Addr): void {
-  if (addr.transport === "tcp" || addr.transport === "unix") return;
+  if (["tcp", "tls", "unix"].includes(addr.transport)) return;
   throw new TypeError(
-    `Cannot ${what} ${addr} as this version of vnet has the transports tcp and unix: current value is ${addr.transport}`,
+    `Cannot ${what} ${addr} as this version of vnet has the transports tcp, tls and unix: current value is ${addr.transport}`,
   );
 }

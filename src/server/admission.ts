@@ -16,10 +16,11 @@ import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
 import type { AnySerializer, CoreOwner, DropPolicy } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
-import { escaped } from "../peer/hooks.ts";
+import { escaped, printable } from "../peer/hooks.ts";
 import type { LimitName, SessionSettings } from "../peer/options.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { ByteBudget } from "../session/outbox.ts";
+import type { Rates } from "../session/rate.ts";
 import { clientIdProblem, type Hello } from "../wire/handshake.ts";
 import type { Decision, Registration } from "./options.ts";
 import type { Hub, HubPeer } from "./hub.ts";
@@ -32,6 +33,8 @@ const encoder = new TextEncoder();
 /** What an admission is made with. */
 export interface AdmissionOptions {
   readonly settings: SessionSettings;
+  /** How fast it may send. */
+  readonly rates: Rates;
   readonly serializer: AnySerializer;
   /** Why it is refused whatever it asks for. */
   readonly refusal: CloseCode | undefined;
@@ -55,7 +58,7 @@ export class Admission implements CoreOwner {
   #tls: TlsInfo | undefined;
 
   constructor(hub: Hub, options: AdmissionOptions) {
-    const { settings, serializer, refusal, budget } = options;
+    const { settings, rates, serializer, refusal, budget } = options;
     this.hub = hub;
     this.#refusal = refusal;
     this.registered = this.#registered.promise;
@@ -63,9 +66,9 @@ export class Admission implements CoreOwner {
     this.registered.catch(() => {});
     const { onMessage, interception } = hub.options;
     this.onMessage = onMessage && ((message) => this.#peer && onMessage(message, this.#peer));
-    const { logger, runtime: { clock } } = hub.options;
+    const { log, options: { runtime: { clock } } } = hub;
     this.core = new PeerCore(
-      { side: "server", id: "", settings, serializer, clock, logger, interception, budget },
+      { side: "server", id: "", settings, serializer, clock, log, interception, budget, rates },
       this,
     );
   }
@@ -132,10 +135,14 @@ export class Admission implements CoreOwner {
 
   finalized(info: DrainInfo): void {
     this.#registered.reject(
-      new ConnectError(info.code, `Cannot register client as it was refused: ${info.reason}`, {
-        initiator: info.initiator,
-        ...(info.error === undefined ? {} : { cause: info.error }),
-      }),
+      new ConnectError(
+        info.code,
+        `Cannot register client as it was refused: ${printable(info.reason)}`,
+        {
+          initiator: info.initiator,
+          ...(info.error === undefined ? {} : { cause: info.error }),
+        },
+      ),
     );
   }
 
@@ -227,6 +234,8 @@ export class Admission implements CoreOwner {
     const { duplicateId } = this.hub.options;
     if (duplicateId === "replace" || isSameClient(owner.instance, instance)) return true;
     if (duplicateId === "reject") return false;
+    // One that sends too fast is not read for a while, but is anything but silent.
+    if (owner.core.driver?.held !== undefined) return false;
     try {
       await owner.core.ping({ timeout: PROBE_TIMEOUT });
       return false;

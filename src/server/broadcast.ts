@@ -40,7 +40,8 @@ export interface BroadcastContext {
 /**
  * Hands a body to each of the receivers.
  *
- * Rejects with `signal.reason` only; what peers do not take is told by the result.
+ * Rejects with `signal.reason`, and with a LimitError for a body that is too large for every peer; what
+ * peers do not take is told by the result.
  */
 export async function broadcast<P>(
   receivers: Iterable<readonly [peer: P, core: PeerCore]>,
@@ -76,14 +77,21 @@ class AckRound<P> {
   #settled: (() => void) | undefined;
 
   /** One more is to say so. */
-  expect(peer: P): { accepted(): void; failed(): void } {
-    this.#waiting.add(peer);
+  expect(peer: P): { readonly over: boolean; accepted(): void; failed(): void } {
+    const waiting = this.#waiting;
+    waiting.add(peer);
     const settle = (list: P[]) => {
-      if (!this.#waiting.delete(peer)) return;
+      if (!waiting.delete(peer)) return;
       list.push(peer);
-      if (this.#waiting.size === 0) this.#settled?.();
+      if (waiting.size === 0) this.#settled?.();
     };
-    return { accepted: () => settle(this.#acked), failed: () => settle(this.#failed) };
+    return {
+      get over() {
+        return !waiting.has(peer);
+      },
+      accepted: () => settle(this.#acked),
+      failed: () => settle(this.#failed),
+    };
   }
 
   /** Until all have, or time is up. */
@@ -98,7 +106,9 @@ class AckRound<P> {
       await wait.promise;
     } catch (error) {
       // Who is missing is told by the result.
-      if (!(error instanceof TimeoutError)) throw error;
+      if (error instanceof TimeoutError) return;
+      this.#waiting.clear();
+      throw error;
     }
   }
 

@@ -18,6 +18,7 @@ import {
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { inWords } from "../peer/abort_with.ts";
+import { GRACE, inCounts } from "../peer/drain.ts";
 import type { PeerCore } from "../peer/core.ts";
 import type { AnySerializer, DropPolicy, SendOptions } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
@@ -25,15 +26,19 @@ import { HandlerTable } from "../peer/calls.ts";
 import { EventStream } from "../peer/event_stream.ts";
 import { randomBytes, welcomeOf } from "../peer/greeting.ts";
 import type { Interception } from "../peer/interceptors.ts";
-import { escaped, Hooks } from "../peer/hooks.ts";
+import { escaped, Hooks, printable } from "../peer/hooks.ts";
+import { News } from "../peer/limit_tally.ts";
+import { LogSummary } from "../peer/log_summary.ts";
 import { type LimitName, type SessionSettings, wireLimits } from "../peer/options.ts";
 import type { AnyPeer } from "../peer/peer.ts";
+import type { Load } from "../peer/stats.ts";
 import { ByteBudget } from "../session/outbox.ts";
 import type { Welcome } from "../wire/handshake.ts";
 import { type AcceptEvents, Acceptor } from "./acceptor.ts";
 import { Admission } from "./admission.ts";
 import { broadcast, type BroadcastOptions, type BroadcastResult } from "./broadcast.ts";
 import { Groups } from "./groups.ts";
+import { HostCounts } from "./hosts.ts";
 import type { DuplicateId, Register, ServerEvent, ServerLimits } from "./options.ts";
 import { PeerRegistry } from "./registry.ts";
 import { type ServerStats, Total, Totals } from "./totals.ts";
@@ -66,12 +71,15 @@ export interface HubOptions {
   readonly onDisconnect: ((info: CloseInfo, peer: HubPeer) => unknown) | undefined;
 }
 
+type ConnectionLimit = "maxConnections" | "maxConnectionsPerHost" | "maxUnregistered";
+
 const SPREAD = 5_000;
 const NOBODY: ReadonlySet<AnyPeer> = new Set();
 
 /** A server. */
 export class Hub implements AcceptEvents {
   readonly options: HubOptions;
+  readonly log: LogSummary;
   readonly hooks: Hooks;
   readonly events: EventStream<ServerEvent<HubPeer>>;
   readonly registry = new PeerRegistry<HubPeer>();
@@ -85,7 +93,8 @@ export class Hub implements AcceptEvents {
   readonly #admitted = new Map<HubPeer, Admission>();
   /** Every connection that is not closed, whatever became of it. */
   readonly #cores = new Set<PeerCore>();
-  readonly #hosts = new Map<string, number>();
+  readonly #hosts = new HostCounts();
+  readonly #news = new News<ConnectionLimit>();
   readonly #totals = new Totals();
   readonly #budget: ByteBudget;
   readonly #acceptor: Acceptor;
@@ -100,7 +109,8 @@ export class Hub implements AcceptEvents {
     const { runtime, logger, listeners, limits } = options;
     this.#budget = new ByteBudget(limits.maxQueuedBytesTotal);
     this.handlers.addAll(options.methods);
-    this.hooks = new Hooks(logger, (error) => this.#tell(error, undefined));
+    this.log = new LogSummary(logger, runtime.clock);
+    this.hooks = new Hooks(this.log, (error) => this.#tell(error, undefined));
     this.events = new EventStream(options.onEvent, (error) => this.hooks.reportQuietly(error));
     this.#acceptor = new Acceptor(listeners, runtime.clock, this);
     this.addrs = listeners.map(({ addr }) => Addr.of(addr));
@@ -112,7 +122,7 @@ export class Hub implements AcceptEvents {
 
   /** Begins to accept. */
   start(): void {
-    for (const addr of this.addrs) this.options.logger?.info?.(`Listening on ${addr}`);
+    for (const addr of this.addrs) this.log.state(`Listening on ${addr}`);
     this.#acceptor.start();
   }
 
@@ -124,29 +134,28 @@ export class Hub implements AcceptEvents {
       transport.close();
       if (this.#stopped) return undefined;
       this.#totals.rejected("TOO_MANY_CONNECTIONS");
-      this.limitMet("maxUnregistered", limits.maxUnregistered, origin);
+      this.#refusing("maxUnregistered", origin);
       return undefined;
     }
-    const host = hostOf(origin);
-    const limit = this.#limitOf(host);
-    if (limit !== undefined) this.limitMet(limit, limits[limit], origin);
+    const limit = this.#limitOf(origin);
+    if (limit !== undefined) this.#refusing(limit, origin);
     const refusal = limit === undefined ? undefined : "TOO_MANY_CONNECTIONS";
     const budget = this.#budget;
-    const admission = new Admission(this, { settings, serializer, refusal, budget });
+    const admission = new Admission(this, { settings, rates: limits, serializer, refusal, budget });
     const { core } = admission;
     this.#unregistered.add(admission);
     this.#cores.add(core);
-    this.#count(host, 1);
+    this.#hosts.add(origin, 1);
     core.closed.then(() => {
       this.#cores.delete(core);
-      this.#count(host, -1);
+      this.#hosts.add(origin, -1);
     });
     admission.start(transport);
     return admission;
   }
 
   acceptFailed(error: unknown, delay: number): void {
-    this.options.logger?.warn?.(`Cannot accept connections: ${error}. Next try in ${delay} ms`);
+    this.log.warn("accept", `Cannot accept connections: ${error}. Next try in ${delay} ms`);
     this.events.emit({ type: "accept-error", error, delay });
   }
 
@@ -182,7 +191,7 @@ export class Hub implements AcceptEvents {
   join(peer: HubPeer, groups: ReadonlySet<string>, group: string): void {
     const { maxGroups } = this.options.limits;
     if (groups.size < maxGroups || groups.has(group)) return this.groups.join(peer, group);
-    this.limitMet("maxGroups", maxGroups, peer.remoteAddr);
+    this.coreOf(peer)?.limits.met("maxGroups", maxGroups);
     throw new LimitError(
       "TOO_MANY",
       "maxGroups",
@@ -229,7 +238,7 @@ export class Hub implements AcceptEvents {
     const peer = this.registry.get(core.id);
     if (peer === undefined) return;
     const count = this.registry.size;
-    this.options.logger?.info?.(
+    this.log.state(
       `${escaped(core.id)} connected from ${core.remoteAddr} (${count} now)`,
     );
     this.events.emit({ type: "connect", peer });
@@ -240,29 +249,24 @@ export class Hub implements AcceptEvents {
     this.registry.delete(peer);
     this.groups.exit(peer);
     this.#admitted.delete(peer);
-    this.#totals.left(core.stats);
+    this.#totals.left(core.load);
     const how = info.reason === "" ? info.code : `${escaped(info.reason)} (${info.code})`;
     const count = this.registry.size;
-    this.options.logger?.info?.(`${escaped(core.id)} disconnected: ${how} (${count} now)`);
+    this.log.state(`${escaped(core.id)} disconnected: ${how} (${count} now)`);
     this.events.emit({ type: "disconnect", peer, info });
   }
 
   /** A connection ended before it had registered. */
   refused(admission: Admission, { code, reason }: CloseInfo): void {
     this.#unregistered.delete(admission);
-    const { core: { remoteAddr, stats } } = admission;
-    this.#totals.left(stats);
-    this.#totals.rejected(code);
-    this.options.logger?.warn?.(`${remoteAddr} was not let in: ${escaped(reason)} (${code})`);
-    this.events.emit({ type: "reject", remoteAddr, code, reason });
+    const { core: { remoteAddr, load } } = admission;
+    this.#totals.left(load);
+    this.#rejected(remoteAddr, code, reason);
   }
 
   /** A connection came to nothing before it was one: its TLS handshake failed. */
   turnedAway({ code: cause, message: reason }: ConnectError, remoteAddr: Addr): void {
-    const code = closeCodeOfDial(cause);
-    this.#totals.rejected(code);
-    this.options.logger?.warn?.(`${remoteAddr} was not let in: ${escaped(reason)} (${code})`);
-    this.events.emit({ type: "reject", remoteAddr, code, reason });
+    this.#rejected(remoteAddr, closeCodeOfDial(cause), reason);
   }
 
   /** Messages for a client were dropped. */
@@ -270,9 +274,8 @@ export class Hub implements AcceptEvents {
     this.events.emit({ type: "drop", peer, frames, bytes, policy });
   }
 
-  /** A limit was met, by a client or by one who would be. A client counts its own. */
+  /** A limit was met, by a client or by one who would be, and counted. */
   limitMet(limit: LimitName, value: number, remoteAddr: Addr, peer?: HubPeer): void {
-    if (peer === undefined) this.#totals.limit(limit);
     const event = { type: "limit", limit, value, remoteAddr } as const;
     this.events.emit(peer === undefined ? event : { ...event, peer });
   }
@@ -283,7 +286,7 @@ export class Hub implements AcceptEvents {
   }
 
   stats(): ServerStats {
-    return this.#totals.snapshot(this.registry, {
+    return this.#totals.snapshot(this.#loads(), {
       peers: this.registry.size,
       unregistered: this.#unregistered.size,
     });
@@ -294,12 +297,15 @@ export class Hub implements AcceptEvents {
   close(options: ServerCloseOptions = {}): Promise<DrainInfo> {
     if (this.#outcome !== undefined) return this.closed;
     const { reason = "The server is closing", spread = SPREAD } = options;
-    if (!(spread >= 0 && spread < Infinity)) {
+    if (!(spread >= 0 && spread < 2 ** 32)) {
       throw new RangeError(
-        `Cannot close server as 'spread' must be 0 ms or more: current value is ${spread}`,
+        `Cannot close server as 'spread' must be from 0 to 4294967295 ms: current value is ${spread}`,
       );
     }
     this.#stop({ code: "NORMAL", reason, initiator: "local" });
+    const { grace = GRACE } = options;
+    const { size } = this.#cores;
+    if (size > 0) this.log.state(`Closing within ${grace} ms. Connections: ${size}`);
     this.events.emit({ type: "drain", initiator: "local" });
     for (const core of [...this.#cores]) {
       // A client waits for a random time of once to twice this (PROTOCOL.md section 12).
@@ -335,7 +341,8 @@ export class Hub implements AcceptEvents {
     }));
     this.#over = true;
     const info = total.info(this.#outcome ?? outcome);
-    this.options.logger?.info?.(`Closed: ${info.reason}`);
+    this.log.flush();
+    this.log.state(`Closed: ${printable(info.reason)}. ${inCounts(info)}`);
     this.events.emit({ type: "close", info });
     this.events.close();
     await this.#letGo;
@@ -346,18 +353,30 @@ export class Hub implements AcceptEvents {
     return this.#outcome !== undefined;
   }
 
-  #limitOf(host: string | undefined): "maxConnections" | "maxConnectionsPerHost" | undefined {
-    const { maxConnections, maxConnectionsPerHost } = this.options.limits;
-    if (this.registry.size + this.#unregistered.size >= maxConnections) return "maxConnections";
-    const here = host === undefined ? 0 : this.#hosts.get(host) ?? 0;
-    return here >= maxConnectionsPerHost ? "maxConnectionsPerHost" : undefined;
+  #rejected(remoteAddr: Addr, code: CloseCode, reason: string): void {
+    this.#totals.rejected(code);
+    const why = `${escaped(reason)} (${code})`;
+    this.log.warn(`refused ${code}`, `${remoteAddr} was not let in: ${why}`);
+    this.events.emit({ type: "reject", remoteAddr, code, reason });
   }
 
-  #count(host: string | undefined, by: 1 | -1): void {
-    if (host === undefined) return;
-    const count = (this.#hosts.get(host) ?? 0) + by;
-    if (count === 0) this.#hosts.delete(host);
-    else this.#hosts.set(host, count);
+  /** A connection finds no room. */
+  #refusing(limit: ConnectionLimit, origin: Addr): void {
+    const value = this.options.limits[limit];
+    this.#totals.limit(limit);
+    this.log.warn(`limit ${limit}`, `${origin} has met the limit '${limit}' (${value})`);
+    const now = this.options.runtime.clock.now();
+    if (this.#news.begins(limit, now)) this.limitMet(limit, value, origin);
+  }
+
+  #limitOf(origin: Addr): ConnectionLimit | undefined {
+    const { maxConnections, maxConnectionsPerHost } = this.options.limits;
+    if (this.registry.size + this.#unregistered.size >= maxConnections) return "maxConnections";
+    return this.#hosts.of(origin) >= maxConnectionsPerHost ? "maxConnectionsPerHost" : undefined;
+  }
+
+  *#loads(): Generator<Load> {
+    for (const { core } of this.#admitted.values()) yield core.load;
   }
 
   *#receivers({ group, except }: BroadcastOptions): Generator<[HubPeer, PeerCore]> {
@@ -384,13 +403,6 @@ export class Hub implements AcceptEvents {
     );
     return true;
   }
-}
-
-/** Where a connection comes from, as its limit counts it; a Unix socket has no host. */
-function hostOf({ transport, hostname }: Addr): string | undefined {
-  if (transport === "unix") return undefined;
-  // The same host over IPv4, seen by a socket that listens on both.
-  return hostname.startsWith("::ffff:") ? hostname.slice(7) : hostname;
 }
 
 function asSet(peers: AnyPeer | Iterable<AnyPeer>): ReadonlySet<AnyPeer> {

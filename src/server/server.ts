@@ -5,12 +5,14 @@ import type { ListenOptions, Runtime, Transport, TransportListener } from "../ba
 import { Addr } from "../base/addr.ts";
 import { ConnectError } from "../base/errors.ts";
 import type { DrainInfo, Lifecycle } from "../base/lifecycle.ts";
-import { raw } from "../contract/serializers.ts";
 import type { AnyContract, BodyIn, Callable, SendArgs, Topic, Untyped } from "../contract/types.ts";
 import { abortWith } from "../peer/abort_with.ts";
 import { checkName } from "../peer/names.ts";
+import { type Encoded, encodeMessage } from "../peer/bodies.ts";
 import { checkSendOptions } from "../peer/send_queue.ts";
+import { InOrder } from "../peer/sender.ts";
 import type { AnySerializer, SendOptions } from "../peer/owner.ts";
+import { demandMethod, sessionBodies } from "../peer/bodies.ts";
 import type { Handler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import { guarded } from "../peer/hooks.ts";
@@ -134,9 +136,11 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
   readonly peers: Registry<ServerPeer<C, D>>;
   readonly #hub: Hub;
   readonly #serializer: AnySerializer;
+  readonly #checks: InOrder;
 
   constructor(hub: Hub, serializer: AnySerializer) {
     this.#hub = hub;
+    this.#checks = new InOrder(hub.options.limits.maxInFlight);
     this.#serializer = serializer;
     this.peers = taken(hub.registry);
   }
@@ -169,7 +173,8 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
     const { send } = this.#hub.options.interception;
     const push = (body: unknown, options: SendOptions = {}) => {
       checkSendOptions(options);
-      return this.#hub.push(id, this.#serializer.serialize(body), options);
+      const encoded = encodeMessage(this.#serializer, options.topic ?? "", body);
+      return this.#checked(encoded, (payload) => this.#hub.push(id, payload, options));
     };
     return this.#attempt(() => {
       if (send === undefined) return push(body, options);
@@ -185,7 +190,8 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
     const { send } = this.#hub.options.interception;
     const broadcast = (body: unknown, options: BroadcastOptions = {}) => {
       checkSendOptions(options);
-      return this.#hub.broadcast(this.#serializer.serialize(body), options);
+      const encoded = encodeMessage(this.#serializer, options.topic ?? "", body);
+      return this.#checked(encoded, (payload) => this.#hub.broadcast(payload, options));
     };
     return taken(this.#attempt(() => {
       if (send === undefined) return broadcast(body, options);
@@ -194,6 +200,12 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
         (message) => broadcast(message.body, { ...options, ...message }),
       );
     }));
+  }
+
+  /** A check that takes time holds back what is sent after it. */
+  #checked<T>(encoded: Encoded, use: (payload: Uint8Array) => Promise<T>): Promise<T> {
+    if (encoded instanceof Uint8Array && this.#checks.idle) return use(encoded);
+    return this.#checks.run(encoded, use);
   }
 
   /** Peers leave all the time: what nobody awaits must not end the process. Awaiting it still throws. */
@@ -215,6 +227,7 @@ class ServerFace<C extends AnyContract, D> implements Server<C, D> {
     method: K,
     handler: Handler<C["server"][K], ServerPeer<C, D>>,
   ): Disposable {
+    demandMethod(this.#serializer.local, method);
     return this.#hub.handlers.add(method, taken(handler));
   }
 
@@ -258,7 +271,7 @@ export async function startServer<C extends AnyContract, D>(
       `Cannot serve as 'duplicateId' must be "probe", "replace", "reject" or "allow": current value is ${duplicateId}`,
     );
   }
-  const serializer: AnySerializer = options.serializer ?? raw();
+  const serializer = sessionBodies(options, "server");
   const settings = resolveSession(options);
   const limits = resolveServerLimits(options.limits);
   // Throws before anything is bound.

@@ -5,7 +5,7 @@ import type { Queued } from "../base/types.ts";
 import type { CloseCode } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { LimitName } from "../peer/options.ts";
-import type { LimitCounts, PeerStats, Traffic } from "../peer/stats.ts";
+import type { LimitCounts, Load, Traffic } from "../peer/stats.ts";
 
 /** What a server has done so far. */
 export interface ServerStats extends Traffic {
@@ -40,7 +40,7 @@ export class Totals {
   }
 
   /** A connection is over: its counts are kept. */
-  left(stats: PeerStats): void {
+  left(stats: Load): void {
     addTraffic(this.#gone, stats);
     this.#gone.inFlight = 0;
     addLimits(this.#limits, stats.limits);
@@ -58,13 +58,13 @@ export class Totals {
 
   /** All counts, with those of the peers that are here. */
   snapshot(
-    peers: Iterable<{ readonly stats: PeerStats }>,
+    peers: Iterable<Load>,
     now: { readonly peers: number; readonly unregistered: number },
   ): ServerStats {
     const sum = { ...this.#gone };
     const queued = { bytes: 0, frames: 0 };
     const limits = new Map(this.#limits);
-    for (const { stats } of peers) {
+    for (const stats of peers) {
       addTraffic(sum, stats);
       addLimits(limits, stats.limits);
       queued.bytes += stats.queued.bytes;

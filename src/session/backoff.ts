@@ -27,7 +27,7 @@ export interface Reconnect {
 }
 
 /** Below this no wait goes, in ms: a failure that is instant must not become a busy loop. */
-const MIN_DELAY = 50;
+export const MIN_DELAY = 50;
 
 /** {@linkcode Reconnect} with every field given. */
 export type ReconnectPolicy =

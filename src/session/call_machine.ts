@@ -52,7 +52,7 @@ export class CallMachine {
     const room = remote.maxFrame - HEADER_SIZE - PREFIX -
       Math.min(remote.maxMetadata, remote.maxFrame / 2);
     this.output = new CallOutput(count, Math.max(MIN_PIECE, Math.min(room, MAX_PIECE)));
-    this.caller = new Caller(options, this.output);
+    this.caller = new Caller(options, events, this.output);
     this.callee = new Callee(local, remote, events, this.output);
     this.#ownParity = side === "client" ? 1 : 0;
   }

@@ -4,8 +4,11 @@
  * 1. Each gets exactly one final frame; its id is live until that is written.
  * 2. No more run at once than we have said that we take: one more is a flood, since an honest caller
  *    knows the number.
+ * 3. Answers in fragments that are under way are together no longer than two messages may be: the
+ *    others wait for their turn, since the other end has to keep what it has of each.
  */
 import { ProtocolError, type RpcCode } from "../base/errors.ts";
+import { Fifo } from "../base/fifo.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
 import * as wire from "../wire/call.ts";
@@ -45,6 +48,9 @@ export class Callee {
   #streams = 0;
   /** Bytes of inputs, those included that are still to come. */
   #heldBytes = 0;
+  /** Bytes of the answers in fragments that are under way, and those that wait to begin. */
+  #answerBytes = 0;
+  readonly #answers = new Fifo<{ readonly call: RunningCall; readonly payload: Uint8Array }>();
 
   /** `local`: what we accept. `remote`: what the other end does. */
   constructor(local: WireLimits, remote: WireLimits, events: CallEvents, output: CallOutput) {
@@ -77,21 +83,19 @@ export class Callee {
     if (payload.length > maxMessage) {
       const words =
         `The answer must be at most ${maxMessage} bytes: current value is ${payload.length}`;
+      this.#events.onLimit("maxMessageLength", "local");
       return this.fail(call, problem("RESOURCE_EXHAUSTED", words), NOTHING);
     }
     if (!this.#settle(call)) return;
     const { count, maxPiece } = this.#output;
-    const { id } = call;
+    if (payload.length > maxPiece) {
+      this.#answers.push({ call, payload });
+      return this.#beginAnswers();
+    }
     this.#output.push((out) => {
-      if (payload.length <= maxPiece) {
-        wire.encodeResponse(out, id, count.next(), true, payload);
-        this.#output.wroteSmall();
-        return this.#finish(call);
-      }
-      const piece = payload.subarray(0, maxPiece);
-      wire.encodeResponse(out, id, count.next(), true, piece, undefined, payload.length);
-      const finished = () => this.#finish(call);
-      this.#output.rotate(new Rest(FrameType.RESPONSE, id, payload, piece.length, finished));
+      wire.encodeResponse(out, call.id, count.next(), true, payload);
+      this.#output.wroteSmall();
+      this.#finish(call);
     });
   }
 
@@ -122,7 +126,7 @@ export class Callee {
   stream(call: RunningCall): SendFlow | undefined {
     if (call.answered || this.#calls.get(call.id) !== call) return undefined;
     if (this.#streams >= Math.min(this.#remote.maxStreams, this.#local.maxStreams)) {
-      this.fail(call, problem("RESOURCE_EXHAUSTED", "There are too many streams already"), NOTHING);
+      this.fail(call, this.#tooMuch("maxStreams", false), NOTHING);
       return undefined;
     }
     this.#streams++;
@@ -168,7 +172,9 @@ export class Callee {
       );
     }
     if (this.#calls.size + this.#gathering.size >= maxCalls) {
-      throw new ProtocolError("FLOOD", `Cannot take call as there are ${maxCalls} already`);
+      throw new ProtocolError("FLOOD", `Cannot take call as there are ${maxCalls} already`, {
+        limit: "maxInFlight",
+      });
     }
     const request = wire.decodeRequest(flags, buffer, start, end, maxMetadata);
     const upload = (flags & Flag.END) === 0;
@@ -178,7 +184,7 @@ export class Callee {
     const begin: Gathering = { request, upload, reassembly: undefined, refusal: undefined };
     this.#gathering.set(id, begin);
     if (this.#heldBytes + request.total > 2 * maxMessage) {
-      begin.refusal = tooMuch();
+      begin.refusal = this.#tooMuch("maxMessageLength", true);
       return;
     }
     this.#heldBytes += request.total;
@@ -224,6 +230,7 @@ export class Callee {
       if (!call.cancelled) this.#events.onCancel(call, "UNAVAILABLE");
     }
     this.#gathering.clear();
+    this.#answers.clear();
   }
 
   #begin(
@@ -242,11 +249,46 @@ export class Callee {
     this.#calls.add(call);
     this.#heldBytes += payload.length;
     if (upload) this.#uploads++;
-    const full = this.#heldBytes > 2 * maxMessage || (upload && this.#uploads > maxStreams);
-    const refused = refusal ?? (full ? tooMuch() : undefined);
+    let refused = refusal;
+    if (refused === undefined && this.#heldBytes > 2 * maxMessage) {
+      refused = this.#tooMuch("maxMessageLength", true);
+    } else if (refused === undefined && upload && this.#uploads > maxStreams) {
+      refused = this.#tooMuch("maxStreams", true);
+    }
     if (refused === undefined) return this.#events.onRequest(call);
     flow?.discard();
     this.fail(call, refused, NOTHING);
+  }
+
+  /** Lets answers in fragments begin, in order, as many as there is room for. */
+  #beginAnswers(): void {
+    const { count, maxPiece } = this.#output;
+    for (let next = this.#answers.peek(); next !== undefined; next = this.#answers.peek()) {
+      const { call, payload } = next;
+      const { id } = call;
+      const { length } = payload;
+      if (this.#answerBytes + length > 2 * this.#remote.maxMessage) return;
+      this.#answers.shift();
+      this.#answerBytes += length;
+      const finished = () => {
+        this.#finish(call);
+        this.#answerBytes -= length;
+        this.#beginAnswers();
+      };
+      this.#output.push((out) => {
+        const piece = payload.subarray(0, maxPiece);
+        wire.encodeResponse(out, id, count.next(), true, piece, undefined, length);
+        this.#output.rotate(new Rest(FrameType.RESPONSE, id, payload, maxPiece, finished));
+      });
+    }
+  }
+
+  #tooMuch(limit: "maxMessageLength" | "maxStreams", notExecuted: boolean): wire.ErrorHead {
+    this.#events.onLimit(limit, "remote");
+    const words = limit === "maxStreams"
+      ? "There are too many streams already"
+      : "The calls that run hold too much already";
+    return problem("RESOURCE_EXHAUSTED", words, notExecuted);
   }
 
   /** Whether an answer may be given: once, and only while its call is live. */
@@ -271,8 +313,4 @@ export class Callee {
 
 function cancelled(notExecuted: boolean): wire.ErrorHead {
   return problem("CANCELLED", "The caller cancelled", notExecuted);
-}
-
-function tooMuch(): wire.ErrorHead {
-  return problem("RESOURCE_EXHAUSTED", "The calls that run hold too much already", true);
 }

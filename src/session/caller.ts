@@ -4,8 +4,10 @@
  * 1. A call gets its id when it is written, and holds it until the other end's final frame, whether or
  *    not its caller still waits: so we never have more calls open than the other end allows.
  * 2. It is told one outcome, and nothing after that.
+ * 3. Answers that come in fragments are together no longer than two messages may be: the other end
+ *    begins no more at a time.
  */
-import { ProtocolError, type RpcCode } from "../base/errors.ts";
+import { type LimitName, ProtocolError, type RpcCode } from "../base/errors.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes, Side } from "../base/types.ts";
 import * as wire from "../wire/call.ts";
@@ -13,7 +15,13 @@ import { Flag, FrameType } from "../wire/constants.ts";
 import type { WireLimits } from "../wire/handshake.ts";
 import { metadataSize } from "../wire/metadata.ts";
 import type { CallOutput } from "./call_output.ts";
-import { demandPlain, type PendingCall, problem, type RequestLane } from "./calls.ts";
+import {
+  type CallEvents,
+  demandPlain,
+  type PendingCall,
+  problem,
+  type RequestLane,
+} from "./calls.ts";
 import { ReceiveFlow, Rest, SendFlow } from "./flows.ts";
 import { IdTable } from "./id_table.ts";
 import { demandSize, Reassembly } from "./reassembly.ts";
@@ -38,6 +46,7 @@ export interface CallerOptions {
 
 /** An answer that comes in fragments. */
 interface Gathering {
+  readonly total: number;
   readonly reassembly: Reassembly;
   readonly error: wire.ErrorFrame | undefined;
 }
@@ -45,17 +54,21 @@ interface Gathering {
 /** The calling half of a session. */
 export class Caller {
   readonly #options: CallerOptions;
+  readonly #events: CallEvents;
   readonly #output: CallOutput;
   readonly #calls: IdTable<PendingCall>;
   readonly #gathering = new Map<number, Gathering>();
+  /** Bytes of the answers that come in fragments, those included that are still to come. */
+  #gatheredBytes = 0;
   readonly #firstId: number;
   #nextId: number;
   #streams = 0;
   #held = false;
 
-  constructor(options: CallerOptions, output: CallOutput) {
+  constructor(options: CallerOptions, events: CallEvents, output: CallOutput) {
     const { side, remote, firstId = 1 } = options;
     this.#options = options;
+    this.#events = events;
     this.#output = output;
     this.#calls = new IdTable(remote.maxCalls);
     this.#firstId = side === "client" ? 1 : 2;
@@ -243,15 +256,20 @@ export class Caller {
     const maxBlock = Math.min(remote.maxMetadata, remote.maxFrame / 2);
     if (block > maxBlock) {
       const words = `The metadata must be at most ${maxBlock} bytes: current value is ${block}`;
-      return problem("RESOURCE_EXHAUSTED", words, true);
+      return this.#refused("maxMetadataLength", words);
     }
     if (payload.length > maxMessage) {
       const words =
         `The input must be at most ${maxMessage} bytes: current value is ${payload.length}`;
-      return problem("RESOURCE_EXHAUSTED", words, true);
+      return this.#refused("maxMessageLength", words);
     }
     if (!upload || this.#streams < maxStreams) return undefined;
-    return problem("RESOURCE_EXHAUSTED", `There are ${maxStreams} streams already`, true);
+    return this.#refused("maxStreams", `There are ${maxStreams} streams already`);
+  }
+
+  #refused(limit: LimitName, words: string): wire.ErrorHead {
+    this.#events.onLimit(limit, "local");
+    return problem("RESOURCE_EXHAUSTED", words, true);
   }
 
   /** Rising, from the start again after the last one, and passing over those that are live. */
@@ -271,9 +289,20 @@ export class Caller {
     piece: Uint8Array,
     error: wire.ErrorFrame | undefined,
   ): void {
-    const reassembly = new Reassembly("", total, this.#options.local.maxMessage);
+    const { maxMessage } = this.#options.local;
+    const reassembly = new Reassembly("", total, maxMessage);
+    if (this.#gatheredBytes + total > 2 * maxMessage) {
+      throw new ProtocolError(
+        "FLOW_CONTROL",
+        `Cannot take answer as those that come in fragments must be at most ${
+          2 * maxMessage
+        } bytes together`,
+        { limit: "maxMessageLength" },
+      );
+    }
     reassembly.add(piece, true, 0);
-    this.#gathering.set(call.id, { reassembly, error });
+    this.#gatheredBytes += total;
+    this.#gathering.set(call.id, { total, reassembly, error });
   }
 
   #responded(call: PendingCall, payload: Bytes): void {
@@ -291,7 +320,10 @@ export class Caller {
   #release(call: PendingCall): void {
     call.state = "settled";
     this.#calls.delete(call);
-    if (this.#gathering.size > 0) this.#gathering.delete(call.id);
+    if (this.#gathering.size > 0) {
+      this.#gatheredBytes -= this.#gathering.get(call.id)?.total ?? 0;
+      this.#gathering.delete(call.id);
+    }
     if (call.receiving !== undefined) {
       call.receiving.stop();
       this.#output.ungrant(call.receiving);

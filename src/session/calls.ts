@@ -4,9 +4,9 @@
  * Owns no protocol: `call_machine.ts` does.
  */
 import type { Timed } from "../base/deadlines.ts";
-import { ProtocolError, type RpcCode } from "../base/errors.ts";
+import { type LimitName, ProtocolError, type RpcCode } from "../base/errors.ts";
 import { Fifo } from "../base/fifo.ts";
-import type { Bytes } from "../base/types.ts";
+import type { Bytes, Initiator } from "../base/types.ts";
 import type { Metadata } from "../wire/metadata.ts";
 import type { ErrorHead } from "../wire/call.ts";
 import { Flag } from "../wire/constants.ts";
@@ -116,6 +116,8 @@ export interface CallEvents {
   onRequest(call: RunningCall): void;
   /** Its caller has no use for the answer any more: it still wants to be told when it has ended. */
   onCancel(call: RunningCall, code: RpcCode): void;
+  /** A call, or its answer, was refused since it went beyond a limit; `whose`: who would have. */
+  onLimit(limit: LimitName, whose: Initiator): void;
 }
 
 /** What a waiting call counts beyond its payload, in bytes. */

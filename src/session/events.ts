@@ -8,6 +8,7 @@ import type { CallEvents, RequestLane } from "./calls.ts";
 import type { MessageEvents } from "./message_reader.ts";
 import type { WrittenEvents } from "./message_writer.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Rates } from "./rate.ts";
 
 /** What a machine is made with. Times in ms. */
 export interface MachineOptions {
@@ -24,6 +25,8 @@ export interface MachineOptions {
   readonly writeTimeout: number;
   readonly outbox: Outbox;
   readonly lane: RequestLane;
+  /** How fast the other end may send. @default {as it can} */
+  readonly rates?: Rates;
 }
 
 /** How a session ended. */

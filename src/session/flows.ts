@@ -16,8 +16,8 @@ import { ReceiveCredit, StreamCredit } from "./credit.ts";
 import type { SendCount } from "./numbering.ts";
 import { demandSize, MIN_PIECE, Reassembly } from "./reassembly.ts";
 
-/** What a piece costs beyond its bytes. */
-const OVERHEAD = 16;
+/** What a piece costs beyond its bytes: what keeping it costs, so that empty items are not for nothing. */
+const OVERHEAD = 64;
 /** Below so many bytes, overhead included, a stream asks its source for more. */
 const LOW_WATER = 32_768;
 const NOTHING: Bytes = new Uint8Array(0);

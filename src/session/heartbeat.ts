@@ -36,7 +36,7 @@ export class Heartbeat {
     this.#lastSent = now;
   }
 
-  /** Bytes came in. */
+  /** Bytes came in. `now` may lie ahead: until then none are looked for. */
   received(now: number): void {
     this.#lastReceived = now;
     this.#askedAt = undefined;

@@ -25,9 +25,11 @@ import { ControlFrames } from "./control_frames.ts";
 import type { MachineEvents, MachineOptions } from "./events.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { Intake } from "./intake.ts";
 import { MessageReader } from "./message_reader.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { SendCount } from "./numbering.ts";
+import type { Holdup } from "./rate.ts";
 import { Receipts } from "./receipts.ts";
 
 /** Bytes that go into one write, about. */
@@ -42,6 +44,7 @@ export class SessionMachine implements FrameHandler {
   readonly #heartbeat: Heartbeat | undefined;
   readonly #control: ControlFrames;
   readonly #receipts = new Receipts();
+  readonly #intake: Intake;
   readonly #incoming: MessageReader;
   #outgoing: MessageWriter | undefined;
   #calls: CallMachine | undefined;
@@ -49,17 +52,17 @@ export class SessionMachine implements FrameHandler {
   #farewell: ((out: OutBuffer) => void) | undefined;
   #now: number;
   readonly #handshakeAt: number;
-  #frameAt = Infinity;
   #shared = false;
   #writeAt = Infinity;
 
   constructor(options: MachineOptions, events: MachineEvents, now: number) {
-    const { side, limits, heartbeat } = options;
+    const { side, limits, heartbeat, frameTimeout, rates } = options;
     this.#options = options;
     this.#events = events;
     this.#now = now;
     this.#handshakeAt = now + options.handshakeTimeout;
     this.#handshake = new Handshake(options);
+    this.#intake = new Intake(frameTimeout, rates, now);
     this.#incoming = new MessageReader(events, limits);
     const remote = side === "client" ? "server" : "client";
     this.#reader = new FrameReader(this, remote, Math.min(PRE_WELCOME_MAX, limits.maxFrame));
@@ -81,6 +84,11 @@ export class SessionMachine implements FrameHandler {
   /** Whether a view of what `receive` took last was given away, so that its memory is taken. */
   get shared(): boolean {
     return this.#shared;
+  }
+
+  /** For how long nothing should be read; `undefined`: read on. */
+  get holdup(): Holdup | undefined {
+    return this.#phase === "closed" ? undefined : this.#intake.holdup;
   }
 
   /** Whether messages may flow. */
@@ -115,10 +123,10 @@ export class SessionMachine implements FrameHandler {
   /** Takes what arrived; returns where the first byte is that was not consumed. */
   receive(buffer: Bytes, start: number, end: number, now: number): number {
     this.#now = now;
-    this.#heartbeat?.received(now);
     this.#shared = false;
     if (this.#phase === "closed") return end;
     let at = start;
+    this.#intake.received(end - start, now);
     try {
       if (this.#handshake.unproven) at = this.#handshake.readPreface(buffer, start, end);
       if (!this.#handshake.unproven) at = this.#reader.read(buffer, at, end);
@@ -127,10 +135,8 @@ export class SessionMachine implements FrameHandler {
       this.#violated(error, buffer.subarray(start, end));
     }
     if (this.#ended()) return end;
-    if (at === end) this.#frameAt = Infinity;
-    else if (at !== start || this.#frameAt === Infinity) {
-      this.#frameAt = now + this.#options.frameTimeout;
-    }
+    this.#intake.left(end - at, at !== start, now);
+    this.#heartbeat?.received(this.#intake.heardAt(now));
     return at;
   }
 
@@ -211,7 +217,7 @@ export class SessionMachine implements FrameHandler {
     if (this.#phase === "handshake") return Math.min(this.#handshakeAt, this.#writeAt);
     return Math.min(
       this.#control.nextTimeout(this.#now),
-      this.#frameAt,
+      this.#intake.frameAt,
       this.#writeAt,
       this.#heartbeat?.nextTimeout() ?? Infinity,
     );
@@ -234,7 +240,7 @@ export class SessionMachine implements FrameHandler {
       this.#handshake.refuse("HANDSHAKE_TIMEOUT", reason);
       return this.#end("HANDSHAKE_TIMEOUT", reason, "remote");
     }
-    if (now >= this.#frameAt) {
+    if (now >= this.#intake.frameAt) {
       const reason =
         `Cannot wait for the rest of a frame as it must come within ${frameTimeout} ms`;
       return this.#violated(new ProtocolError("BAD_FRAME", reason), new Uint8Array(0));
@@ -256,6 +262,7 @@ export class SessionMachine implements FrameHandler {
     if (this.#phase === "handshake") return this.#handshakeFrame(type, aux, buffer, start, end);
     if (seq !== 0 && !this.#control.accept(seq, this.#now)) return;
     if ((flags & Flag.ACKREQ) !== 0) this.#control.requestAck();
+    this.#intake.frame(type, flags, this.#now);
     switch (type) {
       case FrameType.MSG:
         if (this.#incoming.frame(flags, seq, buffer, start, end)) this.#shared = true;

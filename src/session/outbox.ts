@@ -5,7 +5,7 @@
  * what was not handed over, or only in part, goes out on the next link as a whole.
  *
  * 1. Only messages that were sent as droppable are ever dropped, and none of which a part was written.
- * 2. What was dropped leaves a gap in the queue; there are never more gaps than messages.
+ * 2. What was dropped leaves a gap in the queue; there are never more gaps than messages, and a few.
  */
 import type { Queued } from "../base/types.ts";
 import { Fifo } from "../base/fifo.ts";
@@ -13,6 +13,8 @@ import type { Receipt } from "./receipts.ts";
 
 /** What a waiting message counts beyond its body, in bytes. */
 const OVERHEAD = 64;
+/** So many gaps are not worth closing. */
+const FEW_GAPS = 64;
 const NOTHING = new Uint8Array(0);
 
 /** One message that waits. */
@@ -27,7 +29,9 @@ export interface Outgoing {
   readonly key: string | undefined;
   /** Who waits to hear that it was accepted. */
   receipt: Receipt | undefined;
-  /** Whether it was dropped: only its place is left. */
+  /** Whether it may be dropped to make room. */
+  droppable: boolean;
+  /** Whether it was dropped or taken off: only its place is left, if anything. */
   gone: boolean;
 }
 
@@ -40,6 +44,9 @@ export interface OutgoingOptions {
   /** Who waits to hear that it was accepted. */
   readonly receipt?: Receipt | undefined;
 }
+
+/** A limit that one message more would break. */
+export type BrokenLimit = "maxQueuedBytes" | "maxQueuedBytesTotal";
 
 /** Bytes that several outboxes may hold together. */
 export class ByteBudget {
@@ -63,6 +70,7 @@ export class Outbox implements Queued {
   /** The one of which a part was written. */
   #begun: Outgoing | undefined;
   #bytes = 0;
+  #droppableBytes = 0;
   #gaps = 0;
 
   /** `maxBytes`: how much may wait here; `budget`: how much here and elsewhere. */
@@ -81,11 +89,24 @@ export class Outbox implements Queued {
     return this.#messages.size - this.#gaps + (this.#begun === undefined ? 0 : 1);
   }
 
-  /** Which limit a body of so many bytes more would break. One by itself breaks only the budget. */
-  limit(length: number): "maxQueuedBytes" | "maxQueuedBytesTotal" | undefined {
+  /** Places that are kept: those of messages, and gaps. */
+  get places(): number {
+    return this.frames + this.#gaps;
+  }
+
+  /**
+   * Which limit a body of so many bytes would break: one more, or in the place of the one with its key.
+   * One by itself breaks only the budget. `dropping`: were all gone that may be dropped.
+   */
+  limit(length: number, key?: string, dropping = false): BrokenLimit | undefined {
+    const old = key === undefined ? undefined : this.#keyed.get(key);
+    const counted = dropping && old?.droppable;
+    const replaced = old === undefined || counted ? 0 : old.payload.length + OVERHEAD;
+    const freed = replaced + (dropping ? this.#droppableBytes : 0);
+    const others = this.#bytes - freed;
     const size = length + OVERHEAD;
-    if (this.#bytes > 0 && this.#bytes + size > this.#maxBytes) return "maxQueuedBytes";
-    if (this.#budget !== undefined && this.#budget.used + size > this.#budget.max) {
+    if (others > 0 && others + size > this.#maxBytes) return "maxQueuedBytes";
+    if (this.#budget !== undefined && this.#budget.used - freed + size > this.#budget.max) {
       return "maxQueuedBytesTotal";
     }
     return undefined;
@@ -95,30 +116,45 @@ export class Outbox implements Queued {
   push(topic: string, payload: Uint8Array, order = 0, options?: OutgoingOptions): boolean {
     if (this.limit(payload.length) !== undefined) return false;
     this.#count(payload.length + OVERHEAD);
-    const { key, receipt } = options ?? {};
-    const message = { topic, payload, order, offset: 0, key, receipt, gone: false };
+    const { key, receipt, droppable = false } = options ?? {};
+    const message: Outgoing = {
+      topic,
+      payload,
+      order,
+      offset: 0,
+      key,
+      receipt,
+      droppable: false,
+      gone: false,
+    };
     this.#messages.push(message);
-    if (options === undefined) return true;
     if (key !== undefined) this.#keyed.set(key, message);
-    if (options.droppable) this.#addDroppable(message);
+    if (droppable) this.#addDroppable(message);
     return true;
   }
 
   /**
    * Puts a message in the place of the one that waits with its key. Gives the size of that one's body;
-   * `undefined` when none waits, or the difference has no room.
+   * `undefined` when none waits, or the difference has no room. It may be dropped only if both may.
    */
-  replace(key: string, topic: string, payload: Uint8Array, receipt?: Receipt): number | undefined {
+  replace(
+    key: string,
+    topic: string,
+    payload: Uint8Array,
+    { receipt, droppable = false }: OutgoingOptions = {},
+  ): number | undefined {
     const message = this.#keyed.get(key);
     if (message === undefined) return undefined;
     const dropped = message.payload.length;
-    const more = payload.length - dropped;
-    if (more > 0 && this.limit(more - OVERHEAD) !== undefined) return undefined;
-    this.#count(more);
+    if (this.limit(payload.length, key) !== undefined) return undefined;
+    const bothDroppable = message.droppable && droppable;
+    this.#keep(message);
+    this.#count(payload.length - dropped);
     message.receipt?.failed("dropped");
     message.topic = topic;
     message.payload = payload;
     message.receipt = receipt;
+    if (bothDroppable) this.#mayDrop(message);
     return dropped;
   }
 
@@ -129,7 +165,7 @@ export class Outbox implements Queued {
       message !== undefined;
       message = this.#droppable.shift()
     ) {
-      if (message.gone || message.offset > 0) continue;
+      if (!message.droppable) continue;
       const dropped = message.payload.length;
       this.#count(-dropped - OVERHEAD);
       message.receipt?.failed("dropped");
@@ -162,6 +198,8 @@ export class Outbox implements Queued {
     if (message === this.#begun) return;
     this.#messages.shift();
     this.#begun = message;
+    this.#keep(message);
+    this.#close();
     if (message.key !== undefined) this.#keyed.delete(message.key);
   }
 
@@ -173,6 +211,7 @@ export class Outbox implements Queued {
     else this.#messages.shift();
     this.#count(-message.payload.length - OVERHEAD);
     this.#forget(message);
+    this.#close();
   }
 
   /** The link broke: what was handed over in part is none to the other end, and goes out again. */
@@ -192,14 +231,28 @@ export class Outbox implements Queued {
   }
 
   #addDroppable(message: Outgoing): void {
+    this.#mayDrop(message);
     this.#droppable.push(message);
     // Those that were sent meanwhile are at its head, and would stay for as long as nothing is dropped.
-    for (let first = this.#droppable.peek(); first?.gone; first = this.#droppable.peek()) {
+    for (let first = this.#droppable.peek(); !first?.droppable; first = this.#droppable.peek()) {
       this.#droppable.shift();
     }
   }
 
+  #mayDrop(message: Outgoing): void {
+    message.droppable = true;
+    this.#droppableBytes += message.payload.length + OVERHEAD;
+  }
+
+  /** From now on it stays; it is passed over where it still stands among the droppable. */
+  #keep(message: Outgoing): void {
+    if (!message.droppable) return;
+    message.droppable = false;
+    this.#droppableBytes -= message.payload.length + OVERHEAD;
+  }
+
   #forget(message: Outgoing): void {
+    this.#keep(message);
     message.gone = true;
     // It may stand among the droppable for a while.
     message.payload = NOTHING;
@@ -210,7 +263,7 @@ export class Outbox implements Queued {
 
   /** One that does not move must not be followed by ever more gaps. */
   #close(): void {
-    if (this.#gaps < 64 || this.#gaps * 2 < this.#messages.size) return;
+    if (this.#gaps <= this.#messages.size - this.#gaps + FEW_GAPS) return;
     const rest = new Fifo<Outgoing>();
     for (const message of this.#messages) if (!message.gone) rest.push(message);
     this.#messages = rest;

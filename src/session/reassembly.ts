@@ -68,5 +68,6 @@ export function demandSize(size: number, maxMessage: number): void {
   throw new ProtocolError(
     "FRAME_TOO_LARGE",
     `Cannot take payload as it must be at most ${maxMessage} bytes: current value is ${size}`,
+    { limit: "maxMessageLength" },
   );
 }

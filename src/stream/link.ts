@@ -6,7 +6,8 @@
  *
  * 1. One read is outstanding at a time, into memory of which nobody else has a view.
  * 2. `ended` is told once: when reading ends or a write fails, and not after our own `abort`.
- * 3. After `finish` what arrives is given to the sink until the other end is through as well: to close
+ * 3. While the sink holds reading up nothing is read, so that the transport slows the other end down.
+ * 4. After `finish` what arrives is given to the sink until the other end is through as well: to close
  *    with unread input would reset the connection and lose what we sent last.
  */
 import type { Bytes, ByteTransport, MessageTransport, Transport } from "../base/types.ts";
@@ -25,6 +26,8 @@ export interface LinkSink {
   received(buffer: Bytes, start: number, end: number): number;
   /** Whether it has given away a view of what it received last. */
   readonly shared: boolean;
+  /** What to wait for before the next read; it resolves at the end as well. */
+  readonly held: Promise<void> | undefined;
   /** What to write next. */
   nextOutput(): OutBuffer | undefined;
   /** That many bytes were written. */
@@ -171,6 +174,7 @@ class ByteLink extends BaseLink {
       if (sink.shared) shared = queue.buffer;
       // A large stream would else make garbage as fast as it is received.
       if (shared !== queue.buffer) queue.rewind();
+      if (sink.held !== undefined) await sink.held;
     }
     return queue.length > 0;
   }
@@ -218,6 +222,7 @@ class MessageLink extends BaseLink {
       if (sink.received(bytes, 0, bytes.length) < bytes.length) {
         throw new ProtocolError("BAD_FRAME", "Cannot take message as it must hold whole frames");
       }
+      if (sink.held !== undefined) await sink.held;
     }
     return false;
   }

@@ -120,6 +120,7 @@ export class FrameReader {
         `Cannot read frame as it must be at most ${this.maxFrame} bytes: current value is ${
           length + 4
         }`,
+        { limit: "maxFrameLength" },
       );
   }
 }

@@ -82,6 +82,7 @@ export function metadataEnd(
     throw new ProtocolError(
       "FRAME_TOO_LARGE",
       `Cannot decode ${frame} as its metadata must be at most ${max} bytes: current value is ${size}`,
+      { limit: "maxMetadataLength" },
     );
   }
   return start + 4 + size;

@@ -7,7 +7,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { ByteQueue } from "../../src/base/byte_queue.ts";
 import { OutBuffer } from "../../src/base/out_buffer.ts";
-import type { Bytes, Side } from "../../src/base/types.ts";
+import type { LimitName } from "../../src/base/errors.ts";
+import type { Bytes, Initiator, Side } from "../../src/base/types.ts";
 import type { MachineEvents, MachineOptions, SessionEnd } from "../../src/session/events.ts";
 import { SessionMachine } from "../../src/session/machine.ts";
 import { Outbox } from "../../src/session/outbox.ts";
@@ -108,6 +109,10 @@ export class MachineEnd implements MachineEvents {
     this.log.push("cancel");
   }
 
+  onLimit(limit: LimitName, whose: Initiator): void {
+    this.#tell(`limit ${limit} ${whose}`);
+  }
+
   onHello(hello: Hello): void {
     this.#tell("hello");
     this.hello = hello;
@@ -205,7 +210,7 @@ export class MachinePair {
       assert(++turns < 10_000, "The two ends must come to rest");
       busy = false;
       for (const [from, to] of [[this.client, this.server], [this.server, this.client]] as const) {
-        if (this.flush(from) > 0) busy = true;
+        if (this.flush(from) > 0 || this.waiting(to.side) > 0) busy = true;
         while (this.waiting(to.side) > 0) this.deliver(to);
       }
     }

@@ -9,9 +9,11 @@ import { ManualClock } from "@vgo/vnet/testing";
 import { json, RpcError } from "@vgo/vnet";
 import { OutBuffer } from "../../src/base/out_buffer.ts";
 import type { Bytes, Side } from "../../src/base/types.ts";
+import { sessionBodies } from "../../src/peer/bodies.ts";
 import type { AnyHandler, CallContext } from "../../src/peer/call_options.ts";
 import { PeerCalls } from "../../src/peer/calls.ts";
 import type { AnyPeer } from "../../src/peer/peer.ts";
+import { NO_INTERCEPTION } from "../../src/peer/interceptors.ts";
 import { Counters } from "../../src/peer/stats.ts";
 import { CallMachine } from "../../src/session/call_machine.ts";
 import { SendCount } from "../../src/session/numbering.ts";
@@ -61,7 +63,7 @@ class End {
     let order = 0;
     this.calls = new PeerCalls({
       clock: world.clock,
-      serializer: json(),
+      serializer: sessionBodies({ serializer: json() }, side),
       counters: new Counters(0),
       callTimeout: 1_000,
       maxWaiting: 8,
@@ -71,6 +73,7 @@ class End {
       nextOrder: () => order++,
       refusal: () => undefined,
       taken: () => true,
+      interception: NO_INTERCEPTION,
       handler: (method) => world.handler(method, this),
       peer: noPeer,
       report: (error) => world.report(error),

@@ -204,8 +204,8 @@ Deno.test("Client logs nothing of its server's words that could pass for a line 
   const log = (line: string) => lines.push(line);
   const { server } = await openPair(sim, { connect: { logger: { info: log, warn: log } } });
   await sim.run(server.close({ reason: "bye\nConnected to \x1b[31mme\u2028" }));
-  assertEquals(lines.length, 3);
-  assertStringIncludes(lines[1] ?? "", "bye\\u000aConnected to \\u001b[31mme\\u2028 (DRAINING)");
+  assertEquals(lines.length, 4);
+  assertStringIncludes(lines[2] ?? "", "bye\\u000aConnected to \\u001b[31mme\\u2028 (DRAINING)");
   assert(!lines.some((line) => /[\p{Cc}\u2028]/u.test(line)), lines.join("|"));
 });
 

@@ -117,7 +117,7 @@ Deno.test("streams R14 ends a connection that sends over its credit, and stalls 
     runtime: runtimeOf(clock),
     methods: { items },
   });
-  const piece = jsonBody("x".repeat(65_536 - 16 - 2));
+  const piece = jsonBody("x".repeat(65_536 - 64 - 2));
   await over.send(request(1, "items", jsonBody(1), { upload: true }));
   for (let n = 0; n < 4; n++) await over.send(chunk(1, piece));
   assertEquals(over.closed, undefined, "Just the window");

@@ -3,9 +3,9 @@
  *
  * Owns the instant and the bytes. What a machine tells is written down.
  */
-import type { RpcCode } from "../../src/base/errors.ts";
+import type { LimitName, RpcCode } from "../../src/base/errors.ts";
 import { OutBuffer } from "../../src/base/out_buffer.ts";
-import type { Bytes, Side } from "../../src/base/types.ts";
+import type { Bytes, Initiator, Side } from "../../src/base/types.ts";
 import { CallMachine } from "../../src/session/call_machine.ts";
 import {
   type CallEvents,
@@ -108,6 +108,8 @@ export class CallEnd implements CallEvents {
   readonly requests: RunningCall[] = [];
   /** Ids that were asked for, and then what was cancelled. */
   readonly log: string[] = [];
+  /** Limits that were met, and by whose doing. */
+  readonly limits: string[] = [];
   readonly #out = new OutBuffer();
 
   constructor({ side, limits = {}, remote = {}, ...ids }: EndOptions) {
@@ -166,6 +168,10 @@ export class CallEnd implements CallEvents {
 
   onCancel(call: RunningCall, code: RpcCode): void {
     this.log.push(`cancel ${call.id} ${code}`);
+  }
+
+  onLimit(limit: LimitName, whose: Initiator): void {
+    this.limits.push(`${limit} ${whose}`);
   }
 }
 

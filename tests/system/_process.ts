@@ -19,9 +19,9 @@ export class Child implements AsyncDisposable {
   readonly #wakes = new Set<() => void>();
   #over = false;
 
-  /** `args`: what follows on the name of the runtime. It runs in the root of the project. */
-  constructor(args: readonly string[]) {
-    this.#process = new Deno.Command(Deno.execPath(), {
+  /** `args`: what follows on the name of the program. It runs in the root of the project. */
+  constructor(args: readonly string[], program: string = Deno.execPath()) {
+    this.#process = new Deno.Command(program, {
       args: [...args],
       cwd: ROOT,
       stdin: "null",

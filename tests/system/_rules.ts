@@ -27,6 +27,7 @@ export const ROOMS: readonly string[] = [
   "websocket",
   "runtime",
   "testing",
+  "otel",
 ];
 
 /** A file of more lines is hard to hold in the head. */
@@ -39,6 +40,11 @@ const RUNTIME_ROOMS = ["net", "udp", "runtime"];
 const NON_NULL_ROOMS = ["codec", "wire", "websocket"];
 /** Packages that deno.json names, and that the published package may therefore ask for. */
 const PACKAGES = /^@std\/(?:async|bytes)(?:\/|$)/;
+/** A package that only one entry point, or the room behind it, may ask for, so that nobody else loads it. */
+const ENTRY_PACKAGES: ReadonlyMap<string, RegExp> = new Map([
+  ["@msgpack/msgpack", /^msgpack\.ts$/],
+  ["@opentelemetry/api", /^otel(?:\.ts|\/.+)$/],
+]);
 
 interface Import {
   readonly specifier: string;
@@ -127,7 +133,7 @@ function ofImports(
   for (const { specifier, line } of imports) {
     const complain = (what: string) => found.push(`${path}:${line}: ${what}: ${specifier}`);
     if (!specifier.startsWith(".")) {
-      const known = PACKAGES.test(specifier) ||
+      const known = PACKAGES.test(specifier) || ENTRY_PACKAGES.get(specifier)?.test(path) ||
         (specifier.startsWith("node:") && (mayUseRuntime(path) || room === "testing"));
       if (!known) complain("Not to be imported here");
       continue;

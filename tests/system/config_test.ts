@@ -15,7 +15,7 @@ Deno.test("deno.jsr.json is deno.json without the stand-ins for @std", () => {
 });
 
 Deno.test("the stand-ins for @std fit any version and are never published", () => {
-  const names = Object.keys(config.imports);
+  const names = Object.keys(config.imports).filter((name) => name.startsWith("@std/"));
   assertEquals([assertConfig, asyncConfig, bytesConfig].map(({ name }) => name), names);
   for (const member of [assertConfig, asyncConfig, bytesConfig]) {
     assertEquals(member.publish, false);

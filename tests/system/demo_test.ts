@@ -17,7 +17,7 @@ systemTest("deno task demo tells the whole story and ends by itself", posix, asy
     );
   }
 
-  const [start, killed, restarted, frozen, thawed, ending, last] = chapters(demo.lines);
+  const [start, killed, restarted, frozen, thawed, replaced, ending, last] = chapters(demo.lines);
   assert(last !== undefined && ending !== undefined && thawed !== undefined, demo.text);
   assertEquals(last.length, 1);
 
@@ -32,6 +32,13 @@ systemTest("deno task demo tells the whole story and ends by itself", posix, asy
     ]);
     assertEquals(linesOf(killed, client).filter((line) => line.includes("Link broken")).length, 1);
     assertStory(restarted, client, ["Reconnected to 127.0.0.1:", 'server says "pong ']);
+    assertStory(replaced, client, [
+      "The server is going away",
+      "Link broken: The server was stopped by SIGTERM (DRAINING)",
+      "Next try in ",
+      "Reconnected to 127.0.0.1:",
+      'server says "pong ',
+    ]);
     assertStory(ending, client, ["Closing, because of SIGTERM", "Closed: "]);
   }
   // What it said in its last moment may come late; it says nothing new.
@@ -42,11 +49,19 @@ systemTest("deno task demo tells the whole story and ends by itself", posix, asy
   ]);
   assertEquals(linesOf(frozen, "client B").filter((line) => !line.includes("pong")), []);
   assertStory(thawed, "client B", ["Link broken: ", "Next try in ", "Reconnected to "]);
+  assertStory(replaced, "server", [
+    "Closing, because of SIGTERM",
+    "Drained: 0 calls finished, 0 cut; 0 messages unsent",
+    "Closed: 3 sessions, at most 2 at once, ",
+    "Listening on 127.0.0.1:",
+    " · 2 clients",
+  ]);
   assertStory(ending, "server", [
     "B disconnected: The client was stopped by SIGTERM (NORMAL) · 1 client",
     "A disconnected: The client was stopped by SIGTERM (NORMAL) · 0 clients",
     "Closing, because of SIGTERM",
-    "Closed: 3 sessions, at most 2 at once, ",
+    "Drained: 0 calls finished, 0 cut; 0 messages unsent",
+    "Closed: 2 sessions, at most 2 at once, ",
   ]);
 });
 
@@ -97,6 +112,8 @@ systemTest("demo:server tells its clients when it ends", posix, async () => {
   await client.says("Connected to");
 
   assertEquals(await server.end("SIGTERM"), 0);
+  await server.says("Drained: 0 calls finished, 0 cut; 0 messages unsent");
+  await client.says("The server is going away");
   await client.says("Link broken: The server was stopped by SIGTERM (DRAINING)");
   await client.says("Next try in");
   assertEquals(await client.end("SIGTERM"), 0);

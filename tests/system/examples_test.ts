@@ -35,6 +35,17 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
       "echo two, two",
     ],
   },
+  "tls_gateway.ts": {
+    lines: [
+      "gateway: ann is in, over tls",
+      '"somebody else" is ann',
+      "gateway: operator is in, over tcp",
+      "ann: temperature is 21 °C",
+      "NOT_FOUND",
+      "no certificate: CERT_REQUIRED",
+      "no such gateway: CERT_WRONG_NAME",
+    ],
+  },
   "hundred_calls.ts": {
     lines: [
       "100 clients called, 100 were called",
@@ -65,6 +76,23 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
       "paid: 7",
     ],
   },
+  "orders_zod_valibot.ts": {
+    lines: [
+      "ticket 500",
+      "1970-01-01T00:00:01.000Z 3",
+      "1970-01-01T00:00:02.000Z 6",
+      "1024 bytes",
+      "not sure: ABORTED, executed yes: The client is not sure",
+      /^server: TypeError: Cannot send answer of 'order' as it must fit .*: 'ticket': /,
+      "the server's bug: INTERNAL, executed yes: The handler failed",
+      /^a bad order: INVALID_ARGUMENT, executed no: .*: 'symbol': .* \(and 1 more\)$/,
+      /^ {2}symbol: /,
+      /^ {2}amount: /,
+      /^a stranger: INVALID_ARGUMENT, executed no: The input does not fit .*: 'symbol': /,
+      /^ {2}symbol: /,
+      /^ {2}amount: /,
+    ],
+  },
   "register_push.ts": {
     args: ["--interval", "50", "--count", "2"],
     lines: [
@@ -92,6 +120,88 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
       "client: the server has hung up",
     ],
   },
+  "udp_echo.ts": {
+    lines: [
+      'client: got "Hello from vnet!"',
+      "client: from the server? true",
+      "client: got 100 of 150 bytes",
+      "server: closed",
+    ],
+  },
+  "udp_discovery.ts": {
+    lines: [/^found {"name":"clock",/, /^found {"name":"printer",/],
+  },
+  "http_fetch.ts": {
+    lines: [
+      /^HTTP\/1\.0 200 OK\r$/,
+      /^Content-Length: 28\r$/,
+      /^\r$/,
+      "You asked to GET /index.html",
+    ],
+  },
+  "tcp_echo.ts": {
+    lines: [
+      /^connection \d+ sends: Hello World$/,
+      /^connection \d+ receives: Hello World$/,
+      "Cannot read as the deadline has passed",
+      "and receives: late, but whole",
+      "the server has nothing more to say",
+    ],
+  },
+  "chat_groups.ts": {
+    lines: [
+      "in the lobby: ann, bob, cem",
+      "in the kitchen: cem",
+      "bob reads: lobby: ann: hello",
+      "bob reads: kitchen: you are not in it",
+      "cem reads: kitchen: bob: has come",
+      "bob joins them: cem, bob",
+      "cem reads: kitchen: bob: anything to eat?",
+      "bob goes back to: lobby",
+      "bob reads: lobby: cem: is gone",
+      "2 in the lobby, 0 in the kitchen; 10 lines were sent to somebody",
+    ],
+  },
+  "ticker.ts": {
+    lines: [
+      /^tick 50: slow is at \d+, with \d ticks? in its queue$/,
+      /^tick 200: slow is at \d+, with \d ticks? in its queue$/,
+      /^fast has seen 600 of 600, VGO is at \d+(\.\d+)?$/,
+      /^slow has seen \d{2,3} of 600, VGO is at \d+(\.\d+)?$/,
+      /^\d+ made way for newer ones: slow, by key$/,
+      "0 bytes are queued",
+    ],
+  },
+  "gateway.ts": {
+    lines: [
+      /^modest: 50 calls in 0\.\d s$/,
+      "   gateway: greedy has met messagesPerSecond: 100",
+      /^greedy: 300 calls in [1-9]\d*\.\d s$/,
+      "   gateway: somebody has met maxConnectionsPerHost: 4",
+      "   gateway: somebody was not let in: TOO_MANY_CONNECTIONS",
+      "   gateway: somebody has met maxUnregistered: 2",
+      "   gateway: flood has met messagesPerSecond: 100",
+      "   gateway: flood is gone: FLOOD",
+      "flood: FLOOD",
+      "350 calls came in, 350 went on",
+      /^limits met: .*"maxConnectionsPerHost":\d/,
+      /^refused: .*"TOO_MANY_CONNECTIONS":2/,
+    ],
+  },
+  "rolling_restart.ts": {
+    lines: [
+      /^both servers are up: 1 has 10 clients, 2 has 10 clients, \d+ calls so far$/,
+      /^server 1 is drained: \d+ calls finished, 0 cut$/,
+      /^server 1 is back: 1 has 0 clients, 2 has 20 clients, \d+ calls so far$/,
+      /^server 2 is drained: \d+ calls finished, 0 cut$/,
+      /^server 2 is back: 1 has 20 clients, 2 has 0 clients, \d+ calls so far$/,
+      /^(\d+) calls made, \1 completed, \d+ repeated, 0 lost$/,
+      /^\d+ ran, 0 of them twice$/,
+    ],
+  },
+  "per_core.ts": {
+    lines: [/100 clients were answered by \d+ of \d+ processes: \d+/],
+  },
   "plain_function.ts": {
     lines: [
       "ann reads: What is your name?",
@@ -102,6 +212,18 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
       "ann reads: bob: hello, ann",
       "bob is gone: NORMAL",
       "ann is gone: NORMAL",
+    ],
+  },
+  "websocket_demo.ts": {
+    args: ["--port", "0"],
+    lines: [
+      "server: 127.0.0.1 asks for /",
+      /^client: Cannot connect to ws:.* as the server must answer 101: it has answered 403 Forbidden$/,
+      "client: open!",
+      "client: a round trip takes less than a second: true",
+      "client: Message: a",
+      "client: Binary message of 3 bytes",
+      "client: closed: 1000 that was all",
     ],
   },
 };

@@ -29,6 +29,8 @@ Deno.test("violations() finds none in a tree that obeys", () => {
   assertEquals(
     violations([
       { path: "frames.ts", text: `export * from "./codec/a.ts";\nawait Deno.stat("any");` },
+      { path: "msgpack.ts", text: `import { encode } from "@msgpack/msgpack";` },
+      { path: "otel/a.ts", text: `import { trace } from "@opentelemetry/api";` },
       { path: "base/a.ts", text: `import type { B } from "./b.ts";\nexport class A {}` },
       { path: "base/b.ts", text: `import { A } from "./a.ts";\nexport class B {}` },
       { path: "codec/a.ts", text: `import { A } from "../base/a.ts";\nexport const c = A[0]!;` },
@@ -99,6 +101,16 @@ const BROKEN: [string, SourceFile[], string][] = [
     "a package that deno.json does not name",
     [{ path: "net/a.ts", text: `import ws from "npm:ws";` }],
     "net/a.ts:1: Not to be imported here: npm:ws",
+  ],
+  [
+    "a package that another entry point loads",
+    [{ path: "contract/a.ts", text: `import { encode } from "@msgpack/msgpack";` }],
+    "contract/a.ts:1: Not to be imported here: @msgpack/msgpack",
+  ],
+  [
+    "a package that another room loads",
+    [{ path: "peer/otel.ts", text: `import { trace } from "@opentelemetry/api";` }],
+    "peer/otel.ts:1: Not to be imported here: @opentelemetry/api",
   ],
   [
     "Node in a room that does not touch the system",

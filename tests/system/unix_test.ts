@@ -9,6 +9,7 @@ import {
   text,
   type Untyped,
 } from "../../mod.ts";
+import { Folder } from "./_folder.ts";
 import { systemTest } from "./_process.ts";
 
 const needs = { permissions: ["net", "read", "write"], unix: true } as const;
@@ -72,7 +73,7 @@ systemTest("serve() has an address again as soon as Server.closed resolves", nee
 systemTest("serve() replaces a Unix socket on which nobody listens any more", needs, async () => {
   await using folder = await Folder.make();
   const path = folder.path("stale.sock");
-  await leaveStale(path, folder);
+  await folder.leaveStale("stale.sock");
   await refused(`unix:${path}`, "REFUSED");
 
   await using server = await serve(`unix:${path}`);
@@ -139,33 +140,4 @@ async function answer(client: Client<Untyped<string>>): Promise<string> {
 async function refused(address: string, code: ConnectError["code"]): Promise<void> {
   const error = await assertRejects(() => connect(address, { openTimeout: 0 }), ConnectError);
   assertEquals(error.code, code);
-}
-
-/** As a process that crashed would: the file of a socket, and nobody behind it. */
-async function leaveStale(path: string, folder: Folder): Promise<void> {
-  const listener = Deno.listen({ transport: "unix", path: folder.path("first-name.sock") });
-  await Deno.rename(folder.path("first-name.sock"), path);
-  listener.close();
-  assertEquals((await Deno.lstat(path)).isSocket, true);
-}
-
-/** A folder that is gone after the test. */
-class Folder implements AsyncDisposable {
-  readonly #path: string;
-
-  constructor(path: string) {
-    this.#path = path;
-  }
-
-  static async make(): Promise<Folder> {
-    return new Folder(await Deno.makeTempDir({ prefix: "vnet" }));
-  }
-
-  path(name: string): string {
-    return `${this.#path}/${name}`;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Deno.remove(this.#path, { recursive: true });
-  }
 }

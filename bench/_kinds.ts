@@ -1,0 +1,28 @@
+/**
+ * Who takes part in a comparison, and where each runs.
+ */
+
+/** The package that vnet is compared with, in the version that was measured. */
+export const WS = "npm:ws@8.23.0";
+
+/** A contestant in a runtime. */
+export interface Kind {
+  /** As it is shown. */
+  readonly label: string;
+  /** Its name for a worker. */
+  readonly name: string;
+  readonly runtime: "deno" | "node";
+  /** What it is in the comparison: the limit, the one that is judged, or another one of its sort. */
+  readonly role: "raw" | "vnet" | "variant" | "peer";
+}
+
+export const RAW: Kind = { label: "raw Deno.Conn", name: "raw", runtime: "deno", role: "raw" };
+export const VNET: Kind = { label: "vnet", name: "vnet", runtime: "deno", role: "vnet" };
+export const DENO_WEBSOCKET: Kind = {
+  label: "Deno WebSocket + ids",
+  name: "denoWebSocket",
+  runtime: "deno",
+  role: "peer",
+};
+export const WS_DENO: Kind = { label: "ws on Deno", name: "ws", runtime: "deno", role: "peer" };
+export const WS_NODE: Kind = { label: "ws on Node", name: "ws", runtime: "node", role: "peer" };

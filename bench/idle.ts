@@ -1,0 +1,135 @@
+/**
+ * Connections on which nothing happens: how much memory each takes at the server, and how much of a
+ * core the heartbeats of ten thousand.
+ *
+ *     deno task bench:idle [--smoke] [--json] [--rounds 3]
+ *
+ * Every measurement has a server of its own, whose memory is taken before and after, each time with
+ * the garbage gone. vnet's heartbeat has its default interval (10 s); it is measured after one of them
+ * has passed, so that what a beat leaves behind counts. The others have no heartbeat of their own.
+ */
+import { median } from "./_stats.ts";
+import { DENO_WEBSOCKET, type Kind, RAW, VNET, WS_DENO, WS_NODE } from "./_kinds.ts";
+import { Pair, twoCores } from "./_processes.ts";
+import { progress, progressEnds } from "./_progress.ts";
+import { type Goal, show, type Table } from "./_report.ts";
+import { rounds, scaled, smoke } from "./_settings.ts";
+
+const COUNTS = smoke ? [50] : [1_000, 5_000, 10_000];
+/** The count of which most is asked. */
+const MOST = COUNTS.at(-1) ?? 0;
+/** How long, in ms, nothing happens before memory is looked at. */
+const QUIET = scaled(2_000, 100);
+/** And where there are heartbeats: longer than their interval. */
+const QUIET_BEATS = scaled(11_000, 100);
+/** How long, in ms, the processor is watched: some intervals. */
+const WATCH = scaled(30_000, 300);
+/** Each end of a connection is a descriptor of a process of its own, beside some others. */
+const SPARE = 64;
+
+const KINDS: readonly Kind[] = [RAW, VNET, DENO_WEBSOCKET, WS_DENO, WS_NODE];
+
+const memory = new Map<Kind, Map<number, number[]>>();
+const shares = { server: [] as number[], client: [] as number[] };
+const notes: string[] = [];
+
+const limit = descriptorLimit();
+const counts = COUNTS.filter((count) => count + SPARE <= limit);
+if (counts.length < COUNTS.length) {
+  notes.push(`The system allows ${limit} descriptors: ${counts.join(", ")} connections were possible.`);
+}
+for (const count of counts) {
+  for (let round = 1; round <= rounds; round++) {
+    for (const kind of KINDS) {
+      progress(`idle, ${count} connections`, `round ${round} of ${rounds}, ${kind.label}`);
+      try {
+        await measure(kind, count, round === 1 && count === MOST);
+      } catch (error) {
+        if (kind.role !== "peer") throw error;
+        const why = error instanceof Error ? error.message : error;
+        notes.push(`${kind.label} is left out at ${count}: ${why}`);
+      }
+    }
+  }
+}
+progressEnds();
+report();
+
+async function measure(kind: Kind, count: number, watched: boolean): Promise<void> {
+  await using pair = await Pair.start(kind, twoCores);
+  // What the first connection needs, the code above all, does not belong to all others.
+  await pair.connect(1, true);
+  const before = await pair.server.ask("memory", {});
+  await pair.connect(count, true);
+  await pause(kind.role === "vnet" ? QUIET_BEATS : QUIET);
+  const after = await pair.server.ask("memory", {});
+  const counts = memory.get(kind) ?? new Map<number, number[]>();
+  memory.set(kind, counts);
+  counts.set(count, [...counts.get(count) ?? [], (after - before) / count / 1_024]);
+  if (!watched || kind.role !== "vnet") return;
+  const cost = await pair.costOf(() => pause(WATCH));
+  shares.server.push(cost.server / WATCH / 1_000);
+  shares.client.push(cost.client / WATCH / 1_000);
+}
+
+function report(): void {
+  const table: Table = {
+    title: "memory of the server, KiB per connection",
+    columns: [
+      { name: "", as: "text" },
+      ...counts.map((count) => ({ name: count.toLocaleString("en"), as: "decimal" as const })),
+    ],
+    rows: KINDS.filter((kind) => memory.has(kind)).map((kind) => [
+      kind.label,
+      ...counts.map((count) => sizeOf(kind, count) ?? null),
+    ]),
+    bars: counts.length,
+  };
+  const vnet = sizeOf(VNET, MOST);
+  const goals: Goal[] = [];
+  if (vnet !== undefined) {
+    goals.push({ name: `KiB at ${MOST}`, value: vnet, floor: 10, stretch: 7.5, better: "less" });
+    const denoWebSocket = sizeOf(DENO_WEBSOCKET, MOST);
+    const ws = sizeOf(WS_NODE, MOST);
+    if (denoWebSocket !== undefined) {
+      goals.push({
+        name: `÷ ${DENO_WEBSOCKET.label}`,
+        value: vnet / denoWebSocket,
+        floor: 0.5,
+        better: "less",
+      });
+    }
+    if (ws !== undefined) {
+      goals.push({ name: `÷ ${WS_NODE.label}`, value: vnet / ws, floor: 1.2, better: "less" });
+    }
+  }
+  if (shares.server.length > 0) {
+    const percent = (values: readonly number[]) => `${(median(values) * 100).toFixed(2)} %`;
+    notes.push(
+      `The heartbeats of ${MOST.toLocaleString("en")} connections of vnet take ${
+        percent(shares.server)
+      } of a core at the server, and ${percent(shares.client)} at the process with all its clients.`,
+    );
+  }
+  show({ title: "Idle connections", tables: [table], goals, notes });
+}
+
+function sizeOf(kind: Kind, count: number): number | undefined {
+  const sizes = memory.get(kind)?.get(count);
+  return sizes && median(sizes);
+}
+
+/** How many descriptors a process may have: the runtime asks for as many as it can get. */
+function descriptorLimit(): number {
+  try {
+    const { stdout } = new Deno.Command("sh", { args: ["-c", "ulimit -H -n"] }).outputSync();
+    const text = new TextDecoder().decode(stdout).trim();
+    return text === "unlimited" ? Infinity : Number(text) || Infinity;
+  } catch {
+    return Infinity; // no such shell: the systems without one have no such limit
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

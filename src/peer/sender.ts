@@ -1,0 +1,122 @@
+/**
+ * What the application sends, from value to bytes: interceptors, the contract's check, the serializer.
+ *
+ * 1. What is checked at once is sent at once. A check that takes time holds back what is sent after it:
+ *    messages arrive in the order in which they were sent.
+ */
+import { LimitError } from "../base/errors.ts";
+import { RESOLVED } from "../base/resolved.ts";
+import { type Encoded, encodeMessage } from "./bodies.ts";
+import type { Interception } from "./interceptors.ts";
+import type { AnySerializer, SendOptions } from "./owner.ts";
+import type { AnyPeer } from "./peer.ts";
+import { checkSendOptions, type SendQueue } from "./send_queue.ts";
+
+/** What a sender is made with. */
+export interface SenderOptions {
+  readonly serializer: AnySerializer;
+  readonly queue: SendQueue;
+  /** What stands between the application and its messages. */
+  readonly intercept: Interception["send"];
+  /** The peer as the application knows it. */
+  readonly peer: () => AnyPeer;
+  /** So many messages may wait for their check. */
+  readonly maxWaiting: number;
+}
+
+/** Sends values to one peer. */
+export class Sender {
+  readonly #options: SenderOptions;
+  readonly #checks: InOrder;
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+    this.#checks = new InOrder(options.maxWaiting);
+  }
+
+  send(body: unknown, options?: SendOptions): Promise<void> {
+    const { intercept, peer } = this.#options;
+    try {
+      if (intercept === undefined) return this.#send(body, options);
+      return intercept(
+        { ...options, body, peer: peer() },
+        (message) => this.#send(message.body, message),
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  trySend(body: unknown, options?: SendOptions): "sent" | "queued" | "full" {
+    const { intercept, peer } = this.#options;
+    if (intercept === undefined) return this.#trySend(body, options);
+    return intercept(
+      { ...options, body, peer: peer() },
+      (message) => this.#trySend(message.body, message),
+    );
+  }
+
+  #send(body: unknown, options: SendOptions | undefined): Promise<void> {
+    const { serializer, queue } = this.#options;
+    checkSendOptions(options);
+    const encoded = encodeMessage(serializer, options?.topic ?? "", body);
+    if (encoded instanceof Uint8Array && this.#checks.idle) {
+      return queue.sendBytes(encoded, options);
+    }
+    return this.#checks.run(encoded, (payload) => queue.sendBytes(payload, options));
+  }
+
+  #trySend(body: unknown, options: SendOptions | undefined): "sent" | "queued" | "full" {
+    const { serializer, queue } = this.#options;
+    checkSendOptions(options);
+    const encoded = encodeMessage(serializer, options?.topic ?? "", body);
+    if (encoded instanceof Uint8Array) {
+      // It must not overtake those that wait for their check.
+      return this.#checks.idle ? queue.trySendBytes(encoded, options) : "full";
+    }
+    encoded.then(undefined, () => {});
+    throw new TypeError(
+      "Cannot try to send message as its check takes time, and this never waits: use send",
+    );
+  }
+}
+
+/** Lets what takes time go on in the order in which it began. */
+export class InOrder {
+  readonly #maxWaiting: number;
+  #last: Promise<unknown> | undefined;
+  #waiting = 0;
+
+  constructor(maxWaiting: number) {
+    this.#maxWaiting = maxWaiting;
+  }
+
+  /** Whether nothing waits. */
+  get idle(): boolean {
+    return this.#last === undefined;
+  }
+
+  /** Calls `use` when the bytes are there and all before it have been called. */
+  run<T>(encoded: Encoded, use: (payload: Uint8Array) => Promise<T>): Promise<T> {
+    if (this.#waiting >= this.#maxWaiting) {
+      Promise.resolve(encoded).catch(() => {});
+      throw new LimitError(
+        "QUEUE_FULL",
+        "maxInFlight",
+        `Cannot send message as ${this.#waiting} wait for their check already`,
+        { initiator: "local" },
+      );
+    }
+    this.#waiting++;
+    const turn = (this.#last ?? RESOLVED).then(() => encoded);
+    const result = turn.then(use);
+    const last = turn.then(() => {}, () => {}).then(() => {
+      this.#waiting--;
+      if (this.#last === last) this.#last = undefined;
+    });
+    this.#last = last;
+    // As everything that is sent: who does not wait for it cannot be ended by it.
+    result.catch(() => {});
+    return result;
+  }
+}
