@@ -55,6 +55,7 @@ export type {
   ByteTransport,
   Clock,
   DialOptions,
+  HttpOptions,
   Initiator,
   ListenOptions,
   Logger,

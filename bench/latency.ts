@@ -10,6 +10,7 @@
  */
 import { type Client, connect, serve } from "../mod.ts";
 import { scaled } from "./_settings.ts";
+import { median, quantile } from "./_stats.ts";
 
 const ROUNDS = scaled(15, 1);
 /** Of 64 KiB each: 100 MB. */
@@ -88,9 +89,9 @@ async function runClient(): Promise<void> {
 
 function report(rounds: readonly Figures[][]): void {
   console.log(`\nmedians of ${ROUNDS} rounds, and the p99 as a multiple of that alone`);
-  const alone = median(rounds[0]?.map(({ p99 }) => p99));
+  const alone = median(rounds[0]?.map(({ p99 }) => p99) ?? []);
   for (const [index, name] of Object.keys(KINDS).entries()) {
-    const of = (key: keyof Figures) => median(rounds[index]?.map((figures) => figures[key]));
+    const of = (key: keyof Figures) => median(rounds[index]?.map((figures) => figures[key]) ?? []);
     const figures = text({ p50: of("p50"), p99: of("p99"), duration: 0 });
     if (index === 0) {
       console.log(`${name.padEnd(20)}  ${figures}`);
@@ -129,13 +130,4 @@ async function* items(): AsyncGenerator<Uint8Array> {
 
 function text({ p50, p99 }: Figures): string {
   return `${p50.toFixed(0)} / ${p99.toFixed(0)}`;
-}
-
-function median(values: readonly number[] = []): number {
-  return quantile(values.toSorted((a, b) => a - b), 0.5);
-}
-
-/** `sorted` in rising order. */
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
 }

@@ -50,6 +50,7 @@ export type {
   ByteTransport,
   Clock,
   DialOptions,
+  HttpOptions,
   Initiator,
   ListenOptions,
   Logger,

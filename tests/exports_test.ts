@@ -12,6 +12,7 @@ import * as net from "@vgo/vnet/net";
 import * as otel from "@vgo/vnet/otel";
 import * as testing from "@vgo/vnet/testing";
 import * as udp from "@vgo/vnet/udp";
+import * as websocket from "@vgo/vnet/websocket";
 
 /** Sorted as `sort()` does: capitals first. */
 const ENTRY_POINTS: [string, object, string[]][] = [
@@ -94,6 +95,19 @@ const ENTRY_POINTS: [string, object, string[]][] = [
     "dialUdp",
     "listenUdp",
     "listenUdpPeers",
+  ]],
+  ["@vgo/vnet/websocket", websocket, [
+    "Addr",
+    "ClosedError",
+    "ConnectError",
+    "LimitError",
+    "Opcode",
+    "ProtocolError",
+    "TimeoutError",
+    "VnetError",
+    "connectWebSocket",
+    "serveWebSocket",
+    "upgradeWebSocket",
   ]],
 ];
 

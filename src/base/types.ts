@@ -65,8 +65,10 @@ export interface MessageTransport extends AsyncIterable<Uint8Array | string> {
   readonly remoteAddr?: unknown;
   /** Sends one message; a returned promise resolves when there is room for the next. */
   send(message: Uint8Array): unknown;
-  /** Ends both directions. */
+  /** Ends both directions; a returned promise resolves when it is gone. */
   close(): unknown;
+  /** Ends both directions now: for a transport whose `close` takes its time. */
+  abort?(): void;
   /** What a TLS handshake has established, where there was one. */
   readonly tls?: TlsInfo | undefined;
 }
@@ -124,8 +126,21 @@ export interface DialOptions extends WaitOptions {
   readonly tls?: ClientTls;
 }
 
+/** What a port for WebSockets does with HTTP requests. */
+export interface HttpOptions {
+  /**
+   * Whether a page may have a session; without it only pages of this very host may. A client that is no
+   * browser names no page.
+   */
+  readonly accept?: (request: Request, remoteAddr: Addr) => boolean | Promise<boolean>;
+  /** Answers GET and HEAD requests that ask for no session. @default {426 Upgrade Required} */
+  readonly respond?: (request: Request, remoteAddr: Addr) => Response | Promise<Response>;
+}
+
 /** Options of {@linkcode Runtime.listen}. */
 export interface ListenOptions {
+  /** For transports that begin with an HTTP request. */
+  readonly http?: HttpOptions;
   /** For transports that run over TLS. */
   readonly tls?: ServerTls;
   /** Is told of each connection that came to nothing before it could be given out. */

@@ -102,6 +102,9 @@ export class Connector implements CoreOwner {
   /** When the server of the present link, which goes away, wants us back. */
   #backAt: number | undefined;
   #lastError: VnetError | undefined;
+  /** What was dialled last, and who has said that it goes away. */
+  #target: Target | undefined;
+  #leaver: Target | undefined;
   #everOpened = false;
   /** Whether every address of the last attempt refused what will not change by itself. */
   #barred = false;
@@ -218,6 +221,7 @@ export class Connector implements CoreOwner {
 
   goawayReceived(retryAfter: number): void {
     // From now on: what still runs on this link may take its time.
+    this.#leaver = this.#target;
     this.#backAt = this.#clock.now() + retryAfter * (1 + this.#options.runtime.random());
     const { remoteAddr } = this.core;
     this.#log.info("leaving", `${remoteAddr} is going away: back in ${retryAfter} ms or more`);
@@ -286,11 +290,14 @@ export class Connector implements CoreOwner {
       return undefined;
     }
     this.#barred = true;
-    for (const target of targets) {
+    // Whoever was about to close is not there for a while: another one is asked first.
+    const away = (target: Target) => Number(target === this.#leaver);
+    for (const target of targets.toSorted((a, b) => away(a) - away(b))) {
       if (this.#over()) {
         if (isTransport(target)) target.close();
         return undefined;
       }
+      this.#target = target;
       const transport = await this.#dial(target);
       const link = transport && await this.#session(transport.transport, transport.auth);
       const error = link === undefined ? this.#lastError : link.end.error;

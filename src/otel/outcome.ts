@@ -35,10 +35,13 @@ const FAULTS: ReadonlySet<RpcCode> = new Set([
 
 /** How a call ended for its caller, which got this error. */
 export function callerOutcome(error: unknown, signal: AbortSignal | undefined): Outcome {
-  if (error instanceof RpcError) return failed(error.code, true, error);
+  const code = codeOf(error);
+  if (code !== undefined) return failed(code, true, error);
   if (signal?.aborted && error === signal.reason) return failed("CANCELLED", true, error);
-  const errorType = error instanceof TypeError || error instanceof RangeError
-    ? error.name
+  const errorType = isA(error, TypeError)
+    ? "TypeError"
+    : isA(error, RangeError)
+    ? "RangeError"
     : "_OTHER";
   return { code: undefined, errorType, fault: true, error };
 }
@@ -46,15 +49,27 @@ export function callerOutcome(error: unknown, signal: AbortSignal | undefined): 
 /** How a call ended whose handler threw this; the caller is told the same. */
 export function handlerOutcome(error: unknown, call: IncomingCall): Outcome {
   const { signal } = call;
-  const code = error instanceof RpcError ? error.code : signal.aborted ? "CANCELLED" : "INTERNAL";
+  const code = codeOf(error) ?? (signal.aborted ? "CANCELLED" : "INTERNAL");
   return failed(code, FAULTS.has(code), error);
 }
 
 /** How a call ended whose items nobody takes any more. */
-export function leftOutcome({ signal }: IncomingCall): Outcome {
-  return signal.aborted && signal.reason instanceof RpcError
-    ? failed(signal.reason.code, FAULTS.has(signal.reason.code), signal.reason)
-    : LEFT;
+export function leftOutcome(call: IncomingCall): Outcome {
+  const { aborted, reason } = call.signal;
+  return aborted ? handlerOutcome(reason, call) : LEFT;
+}
+
+function codeOf(error: unknown): RpcCode | undefined {
+  return isA(error, RpcError) ? error.code : undefined;
+}
+
+/** What was thrown may throw when it is looked at. */
+function isA<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
+  try {
+    return value instanceof type;
+  } catch {
+    return false;
+  }
 }
 
 function failed(code: RpcCode, fault: boolean, error: unknown): Outcome {

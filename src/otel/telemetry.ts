@@ -74,9 +74,8 @@ export interface Telemetry {
  * (https://opentelemetry.io/docs/specs/semconv/rpc/).
  *
  * The trace travels in the metadata of a call, as the propagators that are registered write it: mostly
- * W3C Trace Context, which is `traceparent` and `tracestate`. A call
- * that a handler makes goes on with it where the handler's span is active, or where it says for which
- * call it is made (`parent`).
+ * W3C Trace Context, which is `traceparent` and `tracestate`. A call that a handler makes goes on with it
+ * where the handler's span is active, or where it says for which call it is made (`parent`).
  *
  * A call that is refused before its handler is asked (there is no such method, the input does not fit)
  * shows at its caller only, and so does an answer that does not fit.
@@ -87,8 +86,7 @@ export interface Telemetry {
  * import { telemetry } from "@vgo/vnet/otel";
  * import { assertEquals } from "@std/assert";
  *
- * const { interceptor } = telemetry();
- * const interceptors = [interceptor];
+ * const interceptors = [telemetry().interceptor];
  * await using backend = await serve("127.0.0.1:0", {
  *   serializer: text(),
  *   methods: { work: (input) => input.toUpperCase() },
@@ -108,7 +106,8 @@ export interface Telemetry {
  * @throws {RangeError} when `maxMethods` is no whole number from 0
  */
 export function telemetry(options: TelemetryOptions = {}): Telemetry {
-  const { maxMethods = MAX_METHODS } = options;
+  const settings = { ...DEFAULTS, ...options };
+  const { maxMethods } = settings;
   if (!Number.isInteger(maxMethods) || maxMethods < 0) {
     throw new RangeError(
       `Cannot use options as 'maxMethods' must be a whole number from 0: current value is ${maxMethods}`,
@@ -118,7 +117,7 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
   return {
     get interceptor() {
       if (interceptor !== undefined) return interceptor;
-      return listened() ? interceptor = new Calls(options).interceptor() : NOBODY;
+      return listened() ? interceptor = new Calls(settings).interceptor() : NOBODY;
     },
     observe(target) {
       return trafficOf(metrics.getMeterProvider()).observe(target);
@@ -126,7 +125,9 @@ export function telemetry(options: TelemetryOptions = {}): Telemetry {
   };
 }
 
-const MAX_METHODS = 256;
+type Settings = Required<TelemetryOptions>;
+
+const DEFAULTS: Settings = { publicEndpoint: false, messages: false, maxMethods: 256 };
 const NOBODY: Interceptor = Object.freeze({});
 
 /** The traces that calls which are being answered belong to, whichever telemetry knows of them. */
@@ -137,18 +138,17 @@ function listened(): boolean {
   const tracers = trace.getTracerProvider();
   const traced = !(tracers instanceof ProxyTracerProvider) ||
     tracers.getDelegateTracer(METER) !== undefined;
-  return traced || metrics.getMeter(METER) !== createNoopMeter();
+  return traced || metrics.getMeter(METER) !== createNoopMeter() || propagation.fields().length > 0;
 }
 
 /** The interceptor of calls and messages. */
 class Calls {
-  readonly #options: TelemetryOptions;
+  readonly #settings: Settings;
   readonly #instruments: Instruments;
 
-  constructor(options: TelemetryOptions) {
-    this.#options = options;
-    const { maxMethods = MAX_METHODS } = options;
-    this.#instruments = new Instruments(maxMethods);
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    this.#instruments = new Instruments(settings.maxMethods);
   }
 
   interceptor(): Interceptor {
@@ -157,7 +157,7 @@ class Calls {
       stream: (call, next) => this.#stream(call, next),
       handle: (call, next) => this.#handle(call, next),
     };
-    if (this.#options.messages !== true) return calls;
+    if (!this.#settings.messages) return calls;
     return {
       ...calls,
       send: (message, next) => this.#send(message, next),
@@ -242,7 +242,7 @@ class Calls {
     // Not what is active: that is whatever the session was once begun in.
     const remote = propagation.extract(ROOT_CONTEXT, metadata, getter);
     const options = { kind: SpanKind.SERVER, attributes: incomingAttributes(peer) };
-    if (this.#options.publicEndpoint !== true) {
+    if (!this.#settings.publicEndpoint) {
       const span = this.#span(method, options, remote);
       return { span, within: trace.setSpan(remote, span) };
     }
@@ -268,7 +268,12 @@ class Calls {
   #send<R>(message: OutgoingMessage, next: (message: OutgoingMessage) => R): R {
     const { peer, topic = "" } = message;
     const span = this.#messageSpan("send", SpanKind.PRODUCER, topic, outgoingAttributes(peer));
-    return during(span, () => next(message));
+    return during(span, () => {
+      const result = next(message);
+      // What `trySend` gives: "full" is no error, and worth knowing.
+      if (typeof result === "string") span.setAttribute("vnet.outcome", result);
+      return result;
+    });
   }
 
   #receive({ peer, topic }: IncomingMessage, next: () => unknown): unknown {
@@ -302,8 +307,10 @@ function parentOf({ parent }: OutgoingCall): Context {
   const within = parent && contexts.get(parent);
   if (within === undefined) return active;
   // A handler may have begun a span of its own.
-  const same = trace.getSpanContext(active)?.traceId === trace.getSpanContext(within)?.traceId;
-  return same ? active : within;
+  const traceId = trace.getSpanContext(within)?.traceId;
+  return traceId !== undefined && trace.getSpanContext(active)?.traceId === traceId
+    ? active
+    : within;
 }
 
 /** Ends a span when what runs within it has settled, and gives what that gave. */
@@ -316,7 +323,6 @@ function during<R>(span: Span, run: () => R): R {
         span.end();
       });
     } else {
-      if (typeof result === "string") span.setAttribute("vnet.outcome", result);
       span.end();
     }
     return result;

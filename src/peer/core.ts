@@ -18,19 +18,19 @@ import { PRE_WELCOME_MAX } from "../wire/constants.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { type Link, linkOf } from "../stream/link.ts";
 import { inWords } from "./abort_with.ts";
-import { decodeMessage } from "./bodies.ts";
 import { AWARE_TIMEOUT, Drain, GRACE } from "./drain.ts";
 import { type DriverEvents, SessionDriver } from "./driver.ts";
-import { PeerCalls } from "./calls.ts";
+import type { PeerCalls } from "./calls.ts";
 import { printable } from "./hooks.ts";
-import { Inbox } from "./inbox.ts";
+import type { Inbox } from "./inbox.ts";
 import { LimitTally } from "./limit_tally.ts";
 import { type LimitName, wireLimits } from "./options.ts";
 import type { CoreOptions, CoreOwner, PeerState } from "./owner.ts";
+import { makeParts } from "./parts.ts";
 import { PeerLog } from "./peer_log.ts";
 import { PingWaits } from "./ping_waits.ts";
-import { SendQueue, tooLarge } from "./send_queue.ts";
-import { Sender } from "./sender.ts";
+import { type SendQueue, tooLarge } from "./send_queue.ts";
+import type { Sender } from "./sender.ts";
 import { Counters, type Load, type PeerStats } from "./stats.ts";
 
 /** A peer without types. */
@@ -58,7 +58,6 @@ export class PeerCore implements DriverEvents {
   #leaving = false;
   #closing: Promise<DrainInfo> | undefined;
   #end: CloseInfo | undefined;
-  #order = 0;
   /** Calls that were open when the peer began to close. */
   #openCalls = 0;
   /** Calls that were open when it ended. */
@@ -73,66 +72,25 @@ export class PeerCore implements DriverEvents {
     this.id = options.id;
     this.counters = new Counters(Date.now());
     this.#pings = new PingWaits(options.clock);
-    const { interception: { receive } } = options;
-    this.inbox = new Inbox({
-      decode: (payload, topic) => decodeMessage(options.serializer, topic, payload),
-      receive: receive &&
-        (({ body, topic }, last) => receive({ body, topic, peer: owner.peer() }, last)),
-      onMessage: owner.onMessage,
-      report: (error) => owner.report(error),
-      undecodable: (cause) => {
-        this.counters.dropped++;
-        const message =
-          "Cannot take message as its body is none for the serializer, or does not fit the contract";
-        owner.report(new ProtocolError("BAD_FRAME", message, { cause }));
-      },
-    });
-    const { limits, callTimeout } = options.settings;
     this.#log = new PeerLog(options.log, this);
     this.limits = new LimitTally(options, this.counters, owner, this.#log);
-    const nextOrder = () => this.#order++;
-    const wake = () => this.#driver?.link.wake();
-    this.queue = new SendQueue({
-      settings: options.settings,
-      clock: options.clock,
+    const { inbox, queue, sender, calls } = makeParts(options, owner, {
       counters: this.counters,
-      budget: options.budget,
-      nextOrder,
-      wake,
+      log: this.#log,
+      machine: () => this.#driver?.machine.calls,
       inFlight: () => this.#driver?.link.inFlight ?? 0,
       open: () => this.state === "open",
-      refusal: () => this.#sendRefusal(),
-      dropped: (frames, bytes, policy) => owner.dropped(frames, bytes, policy),
-      limitMet: (limit, value) => owner.limitMet(limit, value),
-      slow: () => this.#log.slow(this.queue.queued.bytes),
-      caughtUp: (dropped) => this.#log.caughtUp(dropped),
-      tooSlow: (reason) => this.end("SLOW_CONSUMER", reason),
-    });
-    this.sender = new Sender({
-      serializer: options.serializer,
-      queue: this.queue,
-      intercept: options.interception.send,
-      peer: () => owner.peer(),
-      maxWaiting: limits.maxInFlight,
-    });
-    this.calls = new PeerCalls({
-      clock: options.clock,
-      serializer: options.serializer,
-      interception: options.interception,
-      counters: this.counters,
-      callTimeout,
-      maxWaiting: limits.maxInFlight,
-      maxWaitingBytes: Math.max(limits.maxQueuedBytes, limits.maxMessageLength),
-      machine: () => this.#driver?.machine.calls,
-      wake,
-      nextOrder,
-      refusal: (nested) => this.#callRefusal(nested),
-      handler: (method) => owner.handler(method),
-      peer: () => owner.peer(),
-      report: (error) => owner.report(error),
+      wake: () => this.#driver?.link.wake(),
+      sendRefusal: () => this.#sendRefusal(),
+      callRefusal: (nested) => this.#callRefusal(nested),
       taken: () => this.#taken(),
       settled: () => this.#drain?.check(),
+      tooSlow: (reason) => this.end("SLOW_CONSUMER", reason),
     });
+    this.inbox = inbox;
+    this.queue = queue;
+    this.sender = sender;
+    this.calls = calls;
     const { promise, resolve } = Promise.withResolvers<DrainInfo>();
     this.closed = promise;
     this.#resolveClosed = resolve;

@@ -95,7 +95,6 @@ export class SessionDriver implements LinkSink {
     this.#over = true;
     this.#disarm();
     this.link.abort();
-    this.#pause?.end();
     this.#finished();
   }
 

@@ -1,6 +1,6 @@
 /**
- * The system's runtime: real time, real chance, real sockets. The code for TLS is loaded when it is
- * first used: most programs never need it.
+ * The system's runtime: real time, real chance, real sockets. The code for TLS and WebSocket is loaded
+ * when it is first used: most programs never need it.
  */
 import type {
   Clock,
@@ -28,6 +28,10 @@ class SystemRuntime implements Runtime {
       const { dialTlsTransport } = await import("../net/tls_dial.ts");
       return await dialTlsTransport(addr, options);
     }
+    if (addr.transport === "ws" || addr.transport === "wss") {
+      const { dialWebSocketTransport } = await import("../websocket/deno_session.ts");
+      return await dialWebSocketTransport(addr, options);
+    }
     return await dialTransport(addr, options);
   }
 
@@ -43,6 +47,10 @@ class SystemRuntime implements Runtime {
       const { listenTlsTransport } = await import("../net/tls_listen.ts");
       return await listenTlsTransport(addr, { ...options, tls });
     }
+    if (addr.transport === "ws" || addr.transport === "wss") {
+      const { listenWebSocketTransport } = await import("../websocket/deno_session.ts");
+      return await listenWebSocketTransport(addr, options);
+    }
     return await listenTransport(addr, options);
   }
 }
@@ -55,8 +63,8 @@ export function systemRuntime(): Runtime {
 }
 
 function demandSockets(what: string, addr: Addr): void {
-  if (["tcp", "tls", "unix"].includes(addr.transport)) return;
+  if (["tcp", "tls", "unix", "ws", "wss"].includes(addr.transport)) return;
   throw new TypeError(
-    `Cannot ${what} ${addr} as this version of vnet has the transports tcp, tls and unix: current value is ${addr.transport}`,
+    `Cannot ${what} ${addr} as sessions have the transports tcp, tls, unix, ws and wss: current value is ${addr.transport}`,
   );
 }

@@ -49,6 +49,8 @@ export class Admission implements CoreOwner {
   readonly registered: Promise<HubPeer>;
   /** Who asks: 12 bytes of one client object, and a count of its HELLOs; empty when it did not say. */
   instance: Bytes = new Uint8Array(0);
+  /** Whether it has said who it is. */
+  asked = false;
   readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly hub: Hub;
   readonly #refusal: CloseCode | undefined;
@@ -91,6 +93,7 @@ export class Admission implements CoreOwner {
   }
 
   helloReceived(hello: Hello): void {
+    this.asked = true;
     this.#decide(hello).catch((error) => {
       this.report(error);
       this.#reject("INTERNAL", "The server failed to register the client");

@@ -1,8 +1,8 @@
 /**
- * One message for many: encoded once, waiting for nobody unless it is told to.
+ * One message for many: encoded once, waiting for nobody unless it is told to; or for all of one id.
  */
 import type { Clock } from "../base/types.ts";
-import { TimeoutError } from "../base/errors.ts";
+import { ClosedError, TimeoutError } from "../base/errors.ts";
 import { startWait } from "../base/wait.ts";
 import type { PeerCore } from "../peer/core.ts";
 import type { SendOptions } from "../peer/owner.ts";
@@ -67,6 +67,25 @@ export async function broadcast<P>(
   }
   if (ack) await acks.wait(clock, signal === undefined ? { timeout } : { timeout, signal });
   return { ...result, ...acks.result() };
+}
+
+/** Sends a body to all who have an id, at once; tells whether any of them took it. */
+export async function push(
+  owners: readonly (PeerCore | undefined)[],
+  payload: Uint8Array,
+  options: SendOptions,
+): Promise<boolean> {
+  const here = owners.filter((core) => core !== undefined);
+  let took = false;
+  let failure: unknown;
+  const sends = here.map((core) => core.queue.sendBytes(payload, options));
+  for (const outcome of await Promise.allSettled(sends)) {
+    if (outcome.status === "fulfilled") took = true;
+    // It left meanwhile, as peers do.
+    else if (!(outcome.reason instanceof ClosedError)) failure ??= outcome.reason;
+  }
+  if (!took && failure !== undefined) throw failure;
+  return took;
 }
 
 /** Who has said that it has the message, and who has not yet. */

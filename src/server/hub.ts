@@ -8,13 +8,7 @@
  */
 import type { Bytes, Logger, Runtime, Transport, TransportListener } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import {
-  type CloseCode,
-  ClosedError,
-  type ConnectError,
-  type DialCode,
-  LimitError,
-} from "../base/errors.ts";
+import { type CloseCode, ClosedError, type ConnectError, LimitError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { inWords } from "../peer/abort_with.ts";
@@ -33,10 +27,11 @@ import { type LimitName, type SessionSettings, wireLimits } from "../peer/option
 import type { AnyPeer } from "../peer/peer.ts";
 import type { Load } from "../peer/stats.ts";
 import { ByteBudget } from "../session/outbox.ts";
+import { closeCodeOfDial } from "../wire/codes.ts";
 import type { Welcome } from "../wire/handshake.ts";
 import { type AcceptEvents, Acceptor } from "./acceptor.ts";
 import { Admission } from "./admission.ts";
-import { broadcast, type BroadcastOptions, type BroadcastResult } from "./broadcast.ts";
+import { broadcast, type BroadcastOptions, type BroadcastResult, push } from "./broadcast.ts";
 import { Groups } from "./groups.ts";
 import { HostCounts } from "./hosts.ts";
 import type { DuplicateId, Register, ServerEvent, ServerLimits } from "./options.ts";
@@ -130,12 +125,17 @@ export class Hub implements AcceptEvents {
   take(transport: Transport): Admission | undefined {
     const { limits, settings, serializer } = this.options;
     const origin = Addr.of(transport.remoteAddr);
-    if (this.#stopped || this.#unregistered.size >= limits.maxUnregistered) {
+    if (this.#stopped) {
       transport.close();
-      if (this.#stopped) return undefined;
-      this.#totals.rejected("TOO_MANY_CONNECTIONS");
-      this.#refusing("maxUnregistered", origin);
       return undefined;
+    }
+    if (this.#unregistered.size >= limits.maxUnregistered) {
+      this.#refusing("maxUnregistered", origin);
+      if (!this.#makePlace()) {
+        transport.close();
+        this.#totals.rejected("TOO_MANY_CONNECTIONS");
+        return undefined;
+      }
     }
     const limit = this.#limitOf(origin);
     if (limit !== undefined) this.#refusing(limit, origin);
@@ -165,19 +165,8 @@ export class Hub implements AcceptEvents {
   }
 
   /** Sends a body to whoever has this id; tells whether anybody took it. */
-  async push(id: string, payload: Uint8Array, options: SendOptions): Promise<boolean> {
-    const sends = this.registry.getAll(id).map((peer) =>
-      this.coreOf(peer)?.queue.sendBytes(payload, options)
-    );
-    let took = false;
-    let failure: unknown;
-    for (const outcome of await Promise.allSettled(sends)) {
-      if (outcome.status === "fulfilled") took = true;
-      // It left meanwhile, as peers do.
-      else if (!(outcome.reason instanceof ClosedError)) failure ??= outcome.reason;
-    }
-    if (!took && failure !== undefined) throw failure;
-    return took;
+  push(id: string, payload: Uint8Array, options: SendOptions): Promise<boolean> {
+    return push(this.registry.getAll(id).map((peer) => this.coreOf(peer)), payload, options);
   }
 
   /** Hands a body to every registered client, or to those that the options name. */
@@ -369,6 +358,20 @@ export class Hub implements AcceptEvents {
     if (this.#news.begins(limit, now)) this.limitMet(limit, value, origin);
   }
 
+  /**
+   * Ends the oldest connection that has not said yet who it is. Thousands that say nothing would else keep
+   * everybody out for as long as the handshake may take; who is honest says so at once.
+   */
+  #makePlace(): boolean {
+    for (const { core, asked } of this.#unregistered) {
+      if (asked) continue;
+      const reason = "It has said nothing, and others wait for its place";
+      core.finalize({ code: "TOO_MANY_CONNECTIONS", reason, initiator: "local" }, "abort");
+      return true;
+    }
+    return false;
+  }
+
   #limitOf(origin: Addr): ConnectionLimit | undefined {
     const { maxConnections, maxConnectionsPerHost } = this.options.limits;
     if (this.registry.size + this.#unregistered.size >= maxConnections) return "maxConnections";
@@ -407,11 +410,4 @@ export class Hub implements AcceptEvents {
 
 function asSet(peers: AnyPeer | Iterable<AnyPeer>): ReadonlySet<AnyPeer> {
   return Symbol.iterator in peers ? new Set(peers) : new Set([peers]);
-}
-
-/** Events and counters know the codes of sessions. */
-function closeCodeOfDial(code: DialCode | CloseCode): CloseCode {
-  if (code === "TIMEOUT") return "HANDSHAKE_TIMEOUT";
-  if (code === "UNREACHABLE") return "LINK_LOST";
-  return code.startsWith("CERT_") ? "AUTH_FAILED" : "PROTOCOL";
 }

@@ -1,7 +1,7 @@
 /**
  * What a server is made with, and what it tells.
  */
-import type { Bytes, Initiator, TransportListener } from "../base/types.ts";
+import type { Bytes, HttpOptions, Initiator, TransportListener } from "../base/types.ts";
 import type { Addr, Address } from "../base/addr.ts";
 import type { CloseCode } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
@@ -25,7 +25,10 @@ export interface ServerLimits extends Limits {
   readonly maxConnections: number;
   /** Connections at a time from one host; more are refused. @default {Infinity} */
   readonly maxConnectionsPerHost: number;
-  /** Connections at a time that have not registered; more are refused. @default {512} */
+  /**
+   * Connections at a time that have not registered. One more takes the place of the oldest that has said
+   * nothing yet, or is refused where all have. @default {512}
+   */
   readonly maxUnregistered: number;
   /** Groups that one client may be in. @default {1000} */
   readonly maxGroups: number;
@@ -94,6 +97,8 @@ export interface ServeOptions<C extends AnyContract = Untyped, D = undefined>
   readonly duplicateId?: DuplicateId;
   /** What to show to clients, and whether to ask them, on addresses that run over TLS. */
   readonly tls?: ServerTls;
+  /** What ports for WebSockets do with HTTP requests. */
+  readonly http?: HttpOptions;
   /** What the server and each of its connections may use. */
   readonly limits?: Partial<ServerLimits>;
   /** Lets several processes listen on one port. Needs `--unstable-net`. @default {false} */

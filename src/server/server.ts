@@ -280,6 +280,7 @@ export async function startServer<C extends AnyContract, D>(
   const listeners = await bindAll(isList(address) ? address : [address], runtime, {
     ...(options.reusePort ? { reusePort: true } : {}),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
+    ...(options.http === undefined ? {} : { http: options.http }),
     // Until all addresses are bound there is nobody to tell.
     onHandshakeError: (error, remoteAddr) => hub?.turnedAway(error, remoteAddr),
   });

@@ -23,6 +23,11 @@ export class Intake {
     this.#rate = RateLimit.of(rates, now);
   }
 
+  /** Whether there are rates. */
+  get limited(): boolean {
+    return this.#rate !== undefined;
+  }
+
   /** Until when the other end cannot be heard, if that is later than now. */
   heardAt(now: number): number {
     return this.holdup === undefined ? now : Math.max(now, this.holdup.until);

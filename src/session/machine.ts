@@ -45,6 +45,8 @@ export class SessionMachine implements FrameHandler {
   readonly #control: ControlFrames;
   readonly #receipts = new Receipts();
   readonly #intake: Intake;
+  /** The same where frames are to be counted: nothing else may cost anything per frame. */
+  readonly #counted: Intake | undefined;
   readonly #incoming: MessageReader;
   #outgoing: MessageWriter | undefined;
   #calls: CallMachine | undefined;
@@ -63,6 +65,7 @@ export class SessionMachine implements FrameHandler {
     this.#handshakeAt = now + options.handshakeTimeout;
     this.#handshake = new Handshake(options);
     this.#intake = new Intake(frameTimeout, rates, now);
+    this.#counted = this.#intake.limited ? this.#intake : undefined;
     this.#incoming = new MessageReader(events, limits);
     const remote = side === "client" ? "server" : "client";
     this.#reader = new FrameReader(this, remote, Math.min(PRE_WELCOME_MAX, limits.maxFrame));
@@ -262,7 +265,7 @@ export class SessionMachine implements FrameHandler {
     if (this.#phase === "handshake") return this.#handshakeFrame(type, aux, buffer, start, end);
     if (seq !== 0 && !this.#control.accept(seq, this.#now)) return;
     if ((flags & Flag.ACKREQ) !== 0) this.#control.requestAck();
-    this.#intake.frame(type, flags, this.#now);
+    this.#counted?.frame(type, flags, this.#now);
     switch (type) {
       case FrameType.MSG:
         if (this.#incoming.frame(flags, seq, buffer, start, end)) this.#shared = true;

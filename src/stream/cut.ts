@@ -7,8 +7,7 @@ import type { Transport } from "../base/types.ts";
 /** Ends a transport now. Never throws; a returned promise never rejects. */
 export function cutTransport(transport: Transport): PromiseLike<unknown> | undefined {
   try {
-    // What carries messages may still have some to send: only its own `close` knows.
-    if ("read" in transport && transport.abort !== undefined) transport.abort();
+    if (transport.abort !== undefined) transport.abort();
     else {
       const closing = transport.close();
       if (isPromiseLike(closing)) return closing.then(ignore, ignore);

@@ -182,12 +182,14 @@ class ByteLink extends BaseLink {
 
 class MessageLink extends BaseLink {
   readonly bytes = false;
-  protected readonly halfClose = undefined;
+  protected readonly halfClose: () => Promise<void>;
   readonly #transport: MessageTransport;
 
   constructor(transport: MessageTransport) {
     super(transport);
     this.#transport = transport;
+    // It has a farewell of its own, and takes its time for it.
+    this.halfClose = async () => void await transport.close();
   }
 
   /** A message holds whole frames: one output, one message. */

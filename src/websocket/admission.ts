@@ -38,6 +38,8 @@ export interface Gate {
   /** Whether there is a WebSocket at a path. */
   readonly hasRoute: (path: string) => boolean;
   readonly handshakeTimeout: number;
+  /** What a request gets instead of a WebSocket; `undefined`: it may have one. */
+  readonly instead?: (head: HttpHead) => Promise<Response | undefined>;
 }
 
 /** The application refuses by a response of its own. */
@@ -119,6 +121,8 @@ async function answer(
   gate: Gate,
 ): Promise<ByteWebSocket> {
   const { settings, options, env, secure } = gate;
+  const instead = await gate.instead?.(head);
+  if (instead !== undefined) throw new Refusal(instead);
   const asked = readUpgrade(head);
   const end = asked.target.indexOf("?");
   if (!gate.hasRoute(end < 0 ? asked.target : asked.target.slice(0, end))) {

@@ -102,16 +102,6 @@ export class FrameReader {
     this.#deflate = options.deflate;
   }
 
-  /** Whether nothing more is read: a close frame or a violation came. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  /** Whether what came so far ends within a frame or a message. */
-  get partial(): boolean {
-    return this.#length !== NONE || this.#message !== 0;
-  }
-
   /** Takes all that `queue` has, up to a frame that is not whole. @throws {Violation} once */
   receive(queue: ByteQueue): void {
     try {

@@ -175,16 +175,11 @@ export class ByteWebSocket implements WebSocketConn, ProtocolSink {
     return this.#outgoing.ready();
   }
 
-  async ping(data?: Uint8Array, options: WaitOptions = {}): Promise<number> {
-    options.signal?.throwIfAborted();
-    const payload = data ?? this.#pings.fresh();
-    const { pingTimeout } = this.#settings;
-    const refusal = this.#whyNotSend();
-    if (refusal !== undefined) throw refusal;
-    this.#outgoing.begin();
-    this.#protocol.sendFrame(Opcode.ping, payload, true);
-    this.#outgoing.wake();
-    return await this.#pings.expect(payload, { timeout: pingTimeout, ...options });
+  ping(data?: Uint8Array, options: WaitOptions = {}): Promise<number> {
+    const pong = this.#ping(data, options);
+    // As for a send: one that nobody awaits must not end the process.
+    pong.catch(() => {});
+    return pong;
   }
 
   pong(data: Uint8Array = new Uint8Array(0)): Promise<void> {
@@ -246,6 +241,18 @@ export class ByteWebSocket implements WebSocketConn, ProtocolSink {
   }
 
   // ── private ──
+
+  async #ping(data: Uint8Array | undefined, options: WaitOptions): Promise<number> {
+    options.signal?.throwIfAborted();
+    const payload = data ?? this.#pings.fresh();
+    const { pingTimeout } = this.#settings;
+    const refusal = this.#whyNotSend();
+    if (refusal !== undefined) throw refusal;
+    this.#outgoing.begin();
+    this.#protocol.sendFrame(Opcode.ping, payload, true);
+    this.#outgoing.wake();
+    return await this.#pings.expect(payload, { timeout: pingTimeout, ...options });
+  }
 
   #close(code: number, reason: string): void {
     if (!this.#protocol.open) return;

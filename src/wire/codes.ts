@@ -113,3 +113,10 @@ function byNumber<C extends string>(numbers: Readonly<Record<C, number>>): Map<n
   }
   return codes;
 }
+
+/** The code of a session that stands for what kept a connection from being one. */
+export function closeCodeOfDial(code: DialCode | CloseCode): CloseCode {
+  if (code === "TIMEOUT") return "HANDSHAKE_TIMEOUT";
+  if (code === "UNREACHABLE") return "LINK_LOST";
+  return code.startsWith("CERT_") ? "AUTH_FAILED" : "PROTOCOL";
+}

@@ -26,7 +26,7 @@ export interface ServerPreface {
 }
 
 /** F9 starts no UTF-8 text and no first packet of the usual protocols. */
-const MAGIC = [0xf9, 0x56, 0x4e, 0x45, 0x54] as const;
+export const MAGIC = [0xf9, 0x56, 0x4e, 0x45, 0x54] as const;
 
 /** Writes a client's preface. */
 export function encodeClientPreface(out: OutBuffer): void {

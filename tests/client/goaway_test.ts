@@ -84,3 +84,17 @@ Deno.test("Client counts no failure when it is asked to go, and all that come af
   assertEquals(attempts, [0, 1, 2]);
   await client.close();
 });
+
+Deno.test("Client asks the server last that was going away, even if it is there again", async () => {
+  await using sim = new Simulation();
+  const dials: string[] = [];
+  const first = await serveText(sim, {}, ONE);
+  await serveText(sim, {}, TWO);
+  const client = await connectPatient(sim, {
+    onEvent: (event) => event.type === "dial" && dials.push(`${event.addr}`),
+  });
+  await sim.run(first.close({ spread: 0 }));
+  await serveText(sim, {}, ONE);
+  await until(sim, () => client.state === "open");
+  assertEquals(dials, [ONE, TWO]);
+});

@@ -22,7 +22,7 @@ Deno.test("connect() G3 says in 20 lines that 1,000 dials have failed, and how t
     logger: said.logger,
     onEvent: ({ type }) => void (type === "wait" && waits++),
   });
-  while (waits < 1_000) await sim.advance(30_000);
+  while (waits < 1_000 && sim.clock.now() < 100_000_000) await sim.advance(30_000);
   assert(said.lines.length <= 20, said.lines.join("\n"));
   assert(said.lines.length >= 5);
   sim.setDialMode(ADDRESS, "answer");
@@ -30,6 +30,7 @@ Deno.test("connect() G3 says in 20 lines that 1,000 dials have failed, and how t
   await sim.run(client.opened);
   await sim.run(client.close());
   // What was left out is told at the end, so that nothing is missing.
+  assert(waits >= 1_000, `${waits}`);
   assertEquals(counted(said.with("Next try in")), waits);
   assertEquals(said.with("Connected to").length, 1);
   await sim.run(server.close());
@@ -49,7 +50,7 @@ Deno.test("connect() G3 says no more of a server that lets it in and hangs up ea
     reconnect: { delay: 100, maxDelay: 1_000 },
     onConnect: () => void sessions++,
   });
-  while (sessions < 1_000) await sim.advance(10_000);
+  while (sessions < 1_000 && sim.clock.now() < 10_000_000) await sim.advance(10_000);
   assert(said.lines.length <= 45, said.lines.join("\n"));
   client.abort();
   assertEquals(counted(said.with("Connected to")), sessions);
@@ -86,7 +87,7 @@ Deno.test("serve() G3 says in a few lines that it refuses 10,000 connections", a
   const client = await sim.run(connect(ADDRESS, { runtime: sim, id: "ann" }));
   // Beyond maxUnregistered, beyond maxConnections, and who speaks something else.
   const idle = await Promise.all(Array.from({ length: 4 }, () => sim.run(sim.dial(server.addr))));
-  for (let n = 0; n < 10_000; n++) (await sim.run(sim.dial(server.addr))).close();
+  for (let n = 0; n < 10_000; n++) idle.push(await sim.run(sim.dial(server.addr)));
   assertEquals(server.stats().limits.maxUnregistered, 10_000);
   for (const conn of idle) conn.close();
   await sim.advance(0);
@@ -103,7 +104,7 @@ Deno.test("serve() G3 says in a few lines that it refuses 10,000 connections", a
   const { rejected, limits } = server.stats();
   assertEquals(counted(said.with("'maxUnregistered'")), limits.maxUnregistered);
   assertEquals(counted(said.with("'maxConnections'")), limits.maxConnections);
-  assertEquals(counted(said.with("not let in")), sum(rejected) - 10_000);
+  assertEquals(counted(said.with("not let in")), sum(rejected));
 });
 
 Deno.test("serve() G3 says in a few lines that it cannot accept, a thousand times", async () => {

@@ -162,7 +162,7 @@ Deno.test("L2 serve() asks who finds no room to come back, and who comes back ge
   assertEquals((await waiting).state, "open");
 });
 
-Deno.test("L2 serve() of 2,000 who say nothing holds 512, and lets others in once they are given up", async () => {
+Deno.test("L2 serve() of 2,000 who say nothing holds 512, and lets in at once who says something", async () => {
   await using sim = new Simulation();
   const { server, events, knock } = await makeGate(sim, {});
   const inside = await sim.run(knock("inside"));
@@ -183,13 +183,13 @@ Deno.test("L2 serve() of 2,000 who say nothing holds 512, and lets others in onc
   const before = sim.clock.now();
   const patient = connectText(sim, { id: "patient", openTimeout: 20_000 });
   assertEquals((await patient).state, "open");
-  // The handshake timeout of the silent, and a wait or two of its own.
-  assert(sim.clock.now() - before <= 10_000, `${sim.clock.now() - before}`);
+  // One of the silent has made way.
+  assert(sim.clock.now() - before <= 100, `${sim.clock.now() - before}`);
   for (const conn of silent) conn.close();
-  await sim.advance(1_000);
+  await sim.advance(10_000);
   const after = server.stats();
   assertEquals([after.unregistered, after.peers], [0, 2]);
-  assertEquals(after.rejected.HANDSHAKE_TIMEOUT, 512);
+  assertEquals(after.rejected.TOO_MANY_CONNECTIONS, 1_489);
 });
 
 Deno.test("L2 serve() of a flood from one host: others come in as before", async () => {

@@ -158,10 +158,10 @@ Deno.test("connect() and serve() refuse a port out of range with a RangeError", 
   await assertRejects(() => serve({ port: 65_536 }, { runtime: sim }), RangeError, "port");
 });
 
-Deno.test("connect() and serve() name a transport that this version does not have", async () => {
+Deno.test("connect() and serve() name the transports that sessions have", async () => {
   await assertRejects(() => serve("udp://127.0.0.1:0"), TypeError, "udp");
   await assertRejects(
-    () => connect("ws://127.0.0.1:1/path", { openTimeout: 0 }),
+    () => connect("udp://127.0.0.1:1", { openTimeout: 0 }),
     Error,
     "has the transports",
   );

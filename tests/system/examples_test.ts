@@ -93,6 +93,46 @@ const EXPECTED: Readonly<Record<string, Expectation>> = {
       /^ {2}amount: /,
     ],
   },
+  "typed_chat.ts": {
+    lines: [
+      "bob joins: ann, bob",
+      "ann in lobby: bob has come",
+      "bob in lobby: ann: hi all",
+      /^INVALID_ARGUMENT: The input of 'join' does not fit the contract: 'room': /,
+      /^TypeError: Cannot send message 'say' as it must fit the contract: 'text': /,
+      "ann in lobby: stranger has come",
+      /^server: TypeError: Cannot take message 'say' as it must fit the contract: 'text': /,
+      "server: TypeError: Cannot take message as the contract has no topic 'shout'",
+      "ann in lobby: stranger: now in words",
+    ],
+  },
+  "interceptors.ts": {
+    lines: [
+      "client: pay of invoice 5 did not run (RESOURCE_EXHAUSTED): once more",
+      "server: ann called pay",
+      /^invoice 1 is paid, .* invoice 5 is paid$/,
+      "server: ann called refund: RpcError: There is no invoice 8",
+      "RpcError: There is no invoice 8",
+      "server: bob called pay: RpcError: Who are you",
+      "RpcError: Who are you",
+      /^pay: 6 calls, \d+\.\d\d ms each$/,
+    ],
+  },
+  "traced_calls.ts": {
+    lines: [
+      /^client: trace [0-9a-f]{32}$/,
+      /^gateway: trace [0-9a-f]{32}$/,
+      /^backend: trace [0-9a-f]{32}$/,
+      "to pay: 15",
+      /^span Server price: /,
+      /^span Client price: /,
+      /^span Server order: /,
+      /^span Client order: /,
+      "metric rpc.client.call.duration",
+      "metric rpc.server.call.duration",
+      "spans: 5, traces: 1",
+    ],
+  },
   "register_push.ts": {
     args: ["--interval", "50", "--count", "2"],
     lines: [

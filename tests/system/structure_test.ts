@@ -143,6 +143,11 @@ const BROKEN: [string, SourceFile[], string][] = [
     "peer/a.ts:1: The checker must not be silenced",
   ],
   [
+    "a clock in the protocol of WebSockets",
+    [{ path: "websocket/frame_reader.ts", text: `const a = performance.now();` }],
+    "websocket/frame_reader.ts:1: the clock must not be used in a sans-IO room",
+  ],
+  [
     "an index that is asserted",
     [{ path: "peer/a.ts", text: `const b = a[0]!.c;` }],
     "peer/a.ts:1: `!` must not be used outside of codec, wire, websocket",

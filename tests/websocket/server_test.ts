@@ -5,21 +5,11 @@ import {
   ConnectError,
   connectWebSocket,
   serveWebSocket,
-  type WebSocketConn,
   type WebSocketServer,
 } from "@vgo/vnet/websocket";
-import { Addr } from "../../src/base/addr.ts";
-import type { ByteTransport, TransportListener } from "../../src/base/types.ts";
-import { ManualClock } from "../../src/testing/clock.ts";
-import { memoryPair } from "../../src/testing/memory_pair.ts";
-import { Callbacks } from "../../src/websocket/callbacks.ts";
-import { connectOver, prepare } from "../../src/websocket/client.ts";
-import { SocketServer } from "../../src/websocket/server.ts";
-import { resolveServe, resolveSettings } from "../../src/websocket/settings.ts";
-import type { WebSocketServeOptions } from "../../src/websocket/types.ts";
 import { body, join } from "../_support/feed.ts";
 import { CLIENT, SERVER } from "../tls/_support.ts";
-import { settle, take, worldOf, writeAll } from "./_support.ts";
+import { settle, take, writeAll } from "./_support.ts";
 
 const MIB = new Uint8Array(1 << 20).fill(7);
 const HERE = "ws://127.0.0.1:0/";
@@ -401,102 +391,4 @@ Deno.test("connectWebSocket() says why there is no WebSocket", async () => {
   assertEquals(await codeOf(`ws://127.0.0.1:${refused.addr.port}`), "REFUSED");
   await assertRejects(() => connectWebSocket("ws://127.0.0.1:1", { timeout: 0 }), RangeError);
   await assertRejects(() => connectWebSocket("ftp://x"), TypeError);
-});
-
-// ── on listeners by hand ──
-
-/** Gives connections, or fails, as the test says. */
-class HandListener implements TransportListener {
-  #waiting: ((result: ByteTransport | Error | undefined) => void) | undefined;
-  closed = false;
-
-  give(result: ByteTransport | Error): void {
-    this.#waiting?.(result);
-  }
-
-  close(): void {
-    this.closed = true;
-    this.#waiting?.(undefined);
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<ByteTransport, void> {
-    while (!this.closed) {
-      const { promise, resolve } = Promise.withResolvers<ByteTransport | Error | undefined>();
-      this.#waiting = resolve;
-      const result = await promise;
-      if (result === undefined) return;
-      if (result instanceof Error) throw result;
-      yield result;
-    }
-  }
-}
-
-function byHand(options: WebSocketServeOptions = {}) {
-  const clock = new ManualClock();
-  const env = worldOf(clock);
-  const listener = new HandListener();
-  const serving = resolveServe(options);
-  const gate = {
-    settings: resolveSettings(options),
-    options,
-    env,
-    callbacks: new Callbacks(options.logger, undefined),
-    secure: false,
-    hasRoute: () => true,
-    handshakeTimeout: serving.handshakeTimeout,
-  };
-  const addrs = [Addr.parse(HERE)];
-  const server = new SocketServer({ env, doors: [{ listener, gate }], addrs, serving, options });
-  const connect = async (): Promise<WebSocketConn> => {
-    const [near, far] = memoryPair();
-    listener.give(far);
-    const wanted = { pingInterval: false } as const;
-    return await connectOver(near, prepare("ws://127.0.0.1/", wanted, env), wanted, env);
-  };
-  return { server, listener, clock, connect };
-}
-
-Deno.test("L3 accepting goes on after it failed, each time after a longer pause", async () => {
-  const warnings: string[] = [];
-  const { server, listener, clock, connect } = byHand({
-    logger: { warn: (message) => warnings.push(message) },
-    pingInterval: false,
-  });
-  for (const pause of [10, 20, 40]) {
-    await settle();
-    listener.give(new Error("Too many open files"));
-    await settle();
-    await clock.advance(pause);
-  }
-  assertEquals(warnings.map((text) => text.split(". ")[1]), [
-    "Next try in 10 ms",
-    "Next try in 20 ms",
-    "Next try in 40 ms",
-  ]);
-  const ws = await connect();
-  await until(() => server.clients.size === 1);
-  listener.give(new Error("again"));
-  await settle();
-  assert(warnings.at(-1)?.endsWith("Next try in 10 ms"));
-  const closing = server.close();
-  await settle();
-  await clock.advance(1_000);
-  assertEquals((await ws.closed).code, 1001);
-  await closing;
-  assertEquals(clock.pending, 0);
-});
-
-Deno.test("a hook that hangs is given up with the handshake", async () => {
-  const gate = Promise.withResolvers<boolean>();
-  const { server, clock, connect } = byHand({ accept: () => gate.promise, handshakeTimeout: 500 });
-  await settle();
-  const opening = assertRejects(connect, ConnectError);
-  await settle();
-  await clock.advance(500);
-  await opening;
-  gate.resolve(true);
-  await settle();
-  assertEquals(server.clients.size, 0);
-  await server.close();
-  assertEquals(clock.pending, 0);
 });
