@@ -1,6 +1,7 @@
 /**
- * Long-lived connections for Deno: framed messages, heartbeats, reconnect, registration, push and
- * broadcast, over TCP and Unix sockets. One session API on every transport.
+ * Long-lived connections for Deno: framed messages, calls in both directions, heartbeats, reconnect,
+ * registration, push and broadcast, over TCP, TLS, Unix sockets and WebSocket. One session API on every
+ * transport.
  *
  * ```ts
  * import { connect, serve, text } from "@vgo/vnet";
@@ -18,8 +19,9 @@
  * }
  * ```
  *
- * Frames without sessions are in `@vgo/vnet/frames`, virtual time and broken networks for tests in
- * `@vgo/vnet/testing`.
+ * Contracts are in `@vgo/vnet/contract`, plain connections with deadlines in `/net`, datagrams in `/udp`,
+ * RFC 6455 by itself in `/websocket`, frames without sessions in `/frames`, MessagePack in `/msgpack`,
+ * OpenTelemetry in `/otel`, virtual time and broken networks for tests in `/testing`.
  *
  * @module
  */

@@ -29,6 +29,8 @@ const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
 export class HandlerContext implements IncomingCall {
   /** What its handler gets beside it, once that is known to fit. */
   input: unknown;
+  /** Whether its handler was called: an interceptor may refuse before that. */
+  started = false;
   readonly call: RunningCall;
   readonly calls: CallMachine;
   readonly bodies: MethodBodies;

@@ -115,9 +115,11 @@ export class IncomingCalls {
     context.input = value;
     const { handle } = this.#options.interception;
     try {
-      const result = handle === undefined
-        ? handler(value, context)
-        : handle(context, async () => await handler(value, context));
+      const run = () => {
+        context.started = true;
+        return handler(value, context);
+      };
+      const result = handle === undefined ? run() : handle(context, async () => await run());
       if (isPromiseLike(result)) this.#later(context, result, (it) => this.#answer(context, it));
       else this.#answer(context, result);
     } catch (error) {
@@ -232,7 +234,7 @@ export class IncomingCalls {
     this.#options.report(error);
   }
 
-  #failWith({ call, calls }: HandlerContext, error: RpcError): void {
+  #failWith({ call, calls, started }: HandlerContext, error: RpcError): void {
     const { code, message, retryable, data } = error;
     let detail: Uint8Array = NOTHING;
     try {
@@ -240,7 +242,7 @@ export class IncomingCalls {
     } catch (cause) {
       this.#options.report(cause);
     }
-    const head = { ...problem(code, message), retryable };
+    const head = { ...problem(code, message, !started), retryable };
     calls.callee.fail(call, head, detail);
   }
 

@@ -8,7 +8,7 @@
  */
 import type { Bytes, Logger, Runtime, Transport, TransportListener } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import { type CloseCode, ClosedError, type ConnectError, LimitError } from "../base/errors.ts";
+import { type CloseCode, type ConnectError, LimitError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { inWords } from "../peer/abort_with.ts";

@@ -109,7 +109,8 @@ Deno.test("Interceptor.handle() may refuse, and hands the handler the call it sa
   const { client, run } = world;
   assertEquals(await run(client.call("me", undefined, { metadata: { user: "ann" } })), "ann");
   const error = await assertRejects(() => run(client.call("me")), RpcError, "Who are you");
-  assertEquals(error.code, "UNAUTHENTICATED");
+  // Its handler was not called.
+  assertEquals([error.code, error.executed], ["UNAUTHENTICATED", "no"]);
 });
 
 Deno.test("Interceptor.handle() sees the items of a stream, and may change them", async () => {
