@@ -9,6 +9,7 @@ const CONTESTANTS: Readonly<Record<string, () => Promise<Contestant>>> = {
   raw: async () => (await import("./contestants/raw.ts")).raw,
   vnet: async () => (await import("./contestants/vnet.ts")).vnet,
   vnetAsync: async () => (await import("./contestants/vnet.ts")).vnetAsync,
+  frames: async () => (await import("./contestants/frames.ts")).frames,
   denoWebSocket: async () => (await import("./contestants/deno_websocket.ts")).denoWebSocket,
   ws: async () => await (await import("./contestants/ws.ts")).ws(WS),
 };

@@ -18,6 +18,12 @@ export interface Kind {
 
 export const RAW: Kind = { label: "raw Deno.Conn", name: "raw", runtime: "deno", role: "raw" };
 export const VNET: Kind = { label: "vnet", name: "vnet", runtime: "deno", role: "vnet" };
+export const FRAMES: Kind = {
+  label: "vnet, frames alone",
+  name: "frames",
+  runtime: "deno",
+  role: "variant",
+};
 export const DENO_WEBSOCKET: Kind = {
   label: "Deno WebSocket + ids",
   name: "denoWebSocket",

@@ -24,17 +24,16 @@ for (const [name, size] of smoke ? BODIES.slice(1, 2) : BODIES) {
   Deno.bench("copy", { group, baseline: true, ...turns }, () => {
     for (let i = 0, at = 0; i < count; i++, at += size) standing.set(body, at);
   });
-  encode("lengthField", lengthField({ width: 4 }), body);
-  encode("varint", varint(), body);
-  encode("fixed", fixed(size), body);
-  encode("delimiter", delimiter(new Uint8Array([13, 10])), body);
-  encode("line", line(), "x".repeat(size));
-
-  function encode<I, O>(name: string, codec: Codec<I, O>, frame: I): void {
+  const encode = <I, O>(name: string, codec: Codec<I, O>, frame: I) => {
     const output = new OutBuffer();
     Deno.bench(name, { group, ...turns }, () => {
       for (let i = 0; i < count; i++) codec.encode(frame, output);
       output.reset();
     });
-  }
+  };
+  encode("lengthField", lengthField({ width: 4 }), body);
+  encode("varint", varint(), body);
+  encode("fixed", fixed(size), body);
+  encode("delimiter", delimiter(new Uint8Array([13, 10])), body);
+  encode("line", line(), "x".repeat(size));
 }

@@ -36,7 +36,9 @@ const notes: string[] = [];
 const limit = descriptorLimit();
 const counts = COUNTS.filter((count) => count + SPARE <= limit);
 if (counts.length < COUNTS.length) {
-  notes.push(`The system allows ${limit} descriptors: ${counts.join(", ")} connections were possible.`);
+  notes.push(
+    `The system allows ${limit} descriptors: ${counts.join(", ")} connections were possible.`,
+  );
 }
 for (const count of counts) {
   for (let round = 1; round <= rounds; round++) {
@@ -60,12 +62,12 @@ async function measure(kind: Kind, count: number, watched: boolean): Promise<voi
   // What the first connection needs, the code above all, does not belong to all others.
   await pair.connect(1, true);
   const before = await pair.server.ask("memory", {});
-  await pair.connect(count, true);
+  await pair.connect(count - 1, true);
   await pause(kind.role === "vnet" ? QUIET_BEATS : QUIET);
   const after = await pair.server.ask("memory", {});
   const counts = memory.get(kind) ?? new Map<number, number[]>();
   memory.set(kind, counts);
-  counts.set(count, [...counts.get(count) ?? [], (after - before) / count / 1_024]);
+  counts.set(count, [...counts.get(count) ?? [], (after - before) / (count - 1) / 1_024]);
   if (!watched || kind.role !== "vnet") return;
   const cost = await pair.costOf(() => pause(WATCH));
   shares.server.push(cost.server / WATCH / 1_000);
@@ -108,7 +110,9 @@ function report(): void {
     notes.push(
       `The heartbeats of ${MOST.toLocaleString("en")} connections of vnet take ${
         percent(shares.server)
-      } of a core at the server, and ${percent(shares.client)} at the process with all its clients.`,
+      } of a core at the server, and ${
+        percent(shares.client)
+      } at the process with all its clients.`,
     );
   }
   show({ title: "Idle connections", tables: [table], goals, notes });

@@ -32,7 +32,11 @@ await using stack = new AsyncDisposableStack();
 const all: readonly Series[] = [
   { name: "connections, a broadcast", sizes: doubled(64, scaled(6, 2)), prepare: await casts() },
   { name: "calls in flight, a turn of them", sizes: doubled(16, 7), prepare: await calls() },
-  { name: "bytes of a message, there and back", sizes: doubled(32_768, 7), prepare: await echoes() },
+  {
+    name: "bytes of a message, there and back",
+    sizes: doubled(32_768, 7),
+    prepare: await echoes(),
+  },
   chunks("length field", lengthField({ width: 4 })),
   chunks("delimiter", delimiter(new Uint8Array([13, 10]))),
 ];
@@ -54,7 +58,9 @@ show({
   title: "Linear cost",
   tables,
   goals,
-  notes: ["A goal's figure is the factor by which a doubling raises the cost, from the fitted curve."],
+  notes: [
+    "A goal's figure is the factor by which a doubling raises the cost, from the fitted curve.",
+  ],
 });
 
 function tableOf(
@@ -123,7 +129,9 @@ async function calls(): Promise<Series["prepare"]> {
   const client = stack.use(await connect(server.addr));
   const body = new Uint8Array(128);
   return (size) =>
-    Promise.resolve(() => Promise.all(Array.from({ length: size }, () => client.call("echo", body))));
+    Promise.resolve(() =>
+      Promise.all(Array.from({ length: size }, () => client.call("echo", body)))
+    );
 }
 
 async function echoes(): Promise<Series["prepare"]> {

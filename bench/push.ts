@@ -8,7 +8,7 @@
  * by corking its socket; vnet's sender asks after as many whether there is room for more.
  */
 import { compare, type Measured, medianOf, ratio, rivals } from "./_compare.ts";
-import { DENO_WEBSOCKET, type Kind, RAW, VNET, WS_DENO, WS_NODE } from "./_kinds.ts";
+import { DENO_WEBSOCKET, FRAMES, type Kind, RAW, VNET, WS_DENO, WS_NODE } from "./_kinds.ts";
 import { oneCore, type Pair, placementNote, startAll } from "./_processes.ts";
 import { progressEnds } from "./_progress.ts";
 import { type Goal, show, type Table } from "./_report.ts";
@@ -18,7 +18,7 @@ import { scaled } from "./_settings.ts";
 const DURATION = scaled(400, 20);
 const FIRST_COUNT = 64;
 
-const KINDS: readonly Kind[] = [RAW, VNET, DENO_WEBSOCKET, WS_DENO, WS_NODE];
+const KINDS: readonly Kind[] = [RAW, VNET, FRAMES, DENO_WEBSOCKET, WS_DENO, WS_NODE];
 
 /** What was promised, by size. */
 const SIZES: readonly {

@@ -28,6 +28,14 @@ let sink = 0;
   });
   const heartbeat = new Heartbeat(systemClock.now(), OPTIONS);
   const deadlines = new DeadlineTimer<Timed>(systemClock, () => {});
+  const upkeep = (call: Timed, now: number) => {
+    call.deadlineAt = now + CALL_TIMEOUT;
+    deadlines.add(call);
+    heartbeat.sent(now);
+    heartbeat.received(now);
+    sink += heartbeat.nextTimeout();
+    deadlines.delete(call);
+  };
   const calls = Array.from({ length: CALLS }, (): Timed => ({ deadlineAt: 0, place: -1 }));
   Deno.bench("vnet, all in one read", { group, ...turns }, () => {
     const now = systemClock.now();
@@ -36,15 +44,6 @@ let sink = 0;
   Deno.bench("vnet, a read each", { group, ...turns }, () => {
     for (const call of calls) upkeep(call, systemClock.now());
   });
-
-  function upkeep(call: Timed, now: number): void {
-    call.deadlineAt = now + CALL_TIMEOUT;
-    deadlines.add(call);
-    heartbeat.sent(now);
-    heartbeat.received(now);
-    sink += heartbeat.nextTimeout();
-    deadlines.delete(call);
-  }
 }
 
 {

@@ -5,6 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import * as root from "@vgo/vnet";
+import * as browser from "@vgo/vnet/browser";
 import * as contract from "@vgo/vnet/contract";
 import * as frames from "@vgo/vnet/frames";
 import * as msgpack from "@vgo/vnet/msgpack";
@@ -33,6 +34,29 @@ const ENTRY_POINTS: [string, object, string[]][] = [
     "raw",
     "serve",
     "text",
+  ]],
+  ["@vgo/vnet/browser", browser, [
+    "Addr",
+    "Client",
+    "ClosedError",
+    "ConnectError",
+    "FrameError",
+    "LimitError",
+    "ProtocolError",
+    "RpcError",
+    "TimeoutError",
+    "VnetError",
+    "attach",
+    "bytes",
+    "connect",
+    "contract",
+    "describe",
+    "json",
+    "message",
+    "method",
+    "raw",
+    "text",
+    "type",
   ]],
   ["@vgo/vnet/contract", contract, [
     "bytes",

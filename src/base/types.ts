@@ -133,7 +133,11 @@ export interface HttpOptions {
    * browser names no page.
    */
   readonly accept?: (request: Request, remoteAddr: Addr) => boolean | Promise<boolean>;
-  /** Answers GET and HEAD requests that ask for no session. @default {426 Upgrade Required} */
+  /**
+   * Answers GET and HEAD requests that ask for no session; the connection ends with the answer. For pages,
+   * not for streams of events: a body is held until it ends or 64 KiB of it are there, and may take a minute.
+   * @default {426 Upgrade Required}
+   */
   readonly respond?: (request: Request, remoteAddr: Addr) => Response | Promise<Response>;
 }
 

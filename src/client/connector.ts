@@ -32,6 +32,7 @@ import { helloOf, randomBytes } from "../peer/greeting.ts";
 import { type LimitName, type SessionSettings, wireLimits } from "../peer/options.ts";
 import { backoffDelay, MIN_DELAY, type ReconnectPolicy } from "../session/backoff.ts";
 import type { SessionEnd } from "../session/events.ts";
+import { cutTransport } from "../stream/cut.ts";
 import { isFinal } from "../wire/codes.ts";
 import { encodeHello, type Hello, type Welcome, type WireLimits } from "../wire/handshake.ts";
 import {
@@ -294,7 +295,7 @@ export class Connector implements CoreOwner {
     const away = (target: Target) => Number(target === this.#leaver);
     for (const target of targets.toSorted((a, b) => away(a) - away(b))) {
       if (this.#over()) {
-        if (isTransport(target)) target.close();
+        if (isTransport(target)) cutTransport(target);
         return undefined;
       }
       this.#target = target;
@@ -325,7 +326,7 @@ export class Connector implements CoreOwner {
     } catch (error) {
       this.#lastError = asConnectError(error, "Cannot connect");
     }
-    transport?.close();
+    if (transport !== undefined) cutTransport(transport);
     return undefined;
   }
 
@@ -343,7 +344,7 @@ export class Connector implements CoreOwner {
         // A credential that does not fit: the next one may.
         this.#linkEnded = undefined;
         this.#lastError = asConnectError(error, "Cannot register");
-        transport.close();
+        cutTransport(transport);
         resolve(undefined);
       }
     });

@@ -34,11 +34,12 @@ export class SystemClock implements Clock {
       const delay = Math.min(MAX_DELAY, Math.max(0, Math.ceil(nextAt - this.now())));
       this.#timeout = setTimeout(() => this.#run(), delay);
     }
+    const timeout: unknown = this.#timeout;
     // A page has no process to keep alive, and numbers for timers.
-    if (typeof this.#timeout !== "object") return;
+    if (!keepsAlive(timeout)) return;
     // A background timer alone must not keep the process alive.
-    if (foreground > 0) this.#timeout.ref();
-    else this.#timeout.unref();
+    if (foreground > 0) timeout.ref();
+    else timeout.unref();
   }
 
   #run(): void {
@@ -71,4 +72,9 @@ export class SystemRandom {
     const low = this.#pool[this.#used++] ?? 0;
     return ((high >>> 5) * 2 ** 26 + (low >>> 6)) / 2 ** 53;
   }
+}
+
+/** Whether the process waits for a timer, unless told not to. */
+function keepsAlive(timeout: unknown): timeout is { ref(): void; unref(): void } {
+  return typeof timeout === "object";
 }

@@ -1,26 +1,18 @@
 /**
  * Listening for TLS: connections come out when their handshake is done.
  *
- * Owns the handshakes that are under way. Accepting is TCP's.
- *
- * 1. Handshakes run beside each other and beside accepting: a client that is silent or sends garbage
- *    keeps nobody waiting.
- * 2. Handshakes, and connections that nobody has taken yet, are at most `maxPending` together. The next
- *    client then waits in the system's queue; but a handshake older than `PATIENCE` makes room for it.
- * 3. Nothing is accepted before somebody iterates. What accepting throws is thrown there, and to iterate
- *    anew is to go on.
+ * Owns what becomes of a handshake. Accepting is TCP's; how many handshakes are under way at once, and
+ * for how long, is a `PreparingListener`'s.
  */
 import { Addr } from "../base/addr.ts";
-import { ConnectError } from "../base/errors.ts";
-import { Fifo } from "../base/fifo.ts";
+import { ConnectError, TimeoutError } from "../base/errors.ts";
 import type { ByteTransport } from "../base/types.ts";
+import { PreparingListener } from "../stream/preparing_listener.ts";
+import { systemClock } from "./clock.ts";
 import { type BindOptions, type ConnSource, listenTcpConns } from "./tcp.ts";
 import { type Attempt, checkServerTls } from "./tls_errors.ts";
 import { ServerHandshakes } from "./tls_handshake.ts";
 import type { ServerTls, TlsTransport } from "./tls_types.ts";
-
-/** For how long a handshake may keep others waiting when there is no room, in ms. */
-const PATIENCE = 1_000;
 
 /** What there is to say of a TLS listener beside its address. */
 export interface TlsListenOptions extends BindOptions {
@@ -32,12 +24,6 @@ export interface TlsListenOptions extends BindOptions {
   readonly maxPending?: number;
   /** Is told of each client whose handshake failed. */
   readonly onHandshakeError?: (error: ConnectError, remoteAddr: Addr) => void;
-}
-
-interface Pending {
-  readonly attempt: Attempt;
-  readonly since: number;
-  readonly stop: AbortController;
 }
 
 /**
@@ -82,134 +68,58 @@ export function checkTlsListen(attempt: Attempt, options: TlsListenOptions): Che
 }
 
 /** Makes the handshakes on what another listener gives. */
-export class TlsListener implements ConnSource<TlsTransport> {
-  readonly addr: Addr;
-  readonly #inner: ConnSource<ByteTransport>;
-  readonly #options: CheckedTlsListen;
-  /** Oldest first. */
-  readonly #pending = new Set<Pending>();
-  readonly #ready = new Fifo<TlsTransport>();
-  readonly #waiters = new Set<() => void>();
-  #accepting = false;
-  #failure: { readonly error: unknown } | undefined;
-  #over = false;
-  #closed: Promise<void> | undefined;
-
+export class TlsListener extends PreparingListener<ByteTransport, TlsTransport>
+  implements ConnSource<TlsTransport> {
   constructor(inner: ConnSource<ByteTransport>, options: CheckedTlsListen) {
-    this.#inner = inner;
-    this.#options = options;
-    this.addr = Addr.parse({ ...inner.addr, transport: "tls" });
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<TlsTransport, void> {
-    while (true) {
-      const transport = this.#ready.shift();
-      if (transport !== undefined) {
-        this.#changed();
-        yield transport;
-        continue;
-      }
-      if (this.#over) return;
-      const failure = this.#failure;
-      this.#failure = undefined;
-      if (failure !== undefined) throw failure.error;
-      if (!this.#accepting) this.#accept();
-      await this.#change();
-    }
-  }
-
-  /** What nobody has taken yet is closed, as the system does with what nobody has accepted. */
-  close(): Promise<void> {
-    return this.#closed ??= this.#close();
-  }
-
-  async #close(): Promise<void> {
-    this.#over = true;
-    for (const { stop } of this.#pending) stop.abort();
-    for (const transport of this.#ready.clear()) transport.close();
-    this.#changed();
-    await this.#inner.close();
-  }
-
-  /** Never rejects. */
-  async #accept(): Promise<void> {
-    this.#accepting = true;
-    try {
-      for await (const conn of this.#inner) {
-        this.#handshake(conn);
-        await this.#room();
-        if (this.#over) break;
-      }
-      this.#over = true;
-    } catch (error) {
-      this.#failure = { error };
-    }
-    this.#accepting = false;
-    this.#changed();
-  }
-
-  /** Never rejects. */
-  async #handshake(conn: ByteTransport): Promise<void> {
-    const remoteAddr = Addr.parse({ ...Addr.of(conn.remoteAddr), transport: "tls" });
-    const attempt = `Cannot accept connection from ${remoteAddr}` as const;
-    const pending = { attempt, since: performance.now(), stop: new AbortController() };
-    this.#pending.add(pending);
-    if (this.#over) pending.stop.abort();
-    const { stop: { signal } } = pending;
-    const { handshakes, handshakeTimeout: timeout } = this.#options;
-    const { stream, gone } = handshakes.begin(conn, { attempt, timeout, signal });
-    try {
-      const transport = await stream;
-      if (this.#over) transport.close();
-      else this.#ready.push(transport);
-    } catch (error) {
-      // Anything else is our own `close`.
-      if (error instanceof ConnectError) this.#tell(error, remoteAddr);
-      await gone;
-    }
-    this.#pending.delete(pending);
-    this.#changed();
-  }
-
-  /** Resolves when there is room for another handshake. */
-  async #room(): Promise<void> {
-    const { maxPending } = this.#options;
-    while (!this.#over && this.#pending.size + this.#ready.size >= maxPending) {
-      const [oldest] = this.#pending;
-      const left = oldest === undefined ? Infinity : oldest.since + PATIENCE - performance.now();
-      if (left <= 0) oldest?.stop.abort(crowdedOut(oldest.attempt));
-      const timer = left > 0 && left < Infinity
-        ? setTimeout(() => this.#changed(), left)
-        : undefined;
-      await this.#change();
-      clearTimeout(timer);
-    }
-  }
-
-  #tell(error: ConnectError, remoteAddr: Addr): void {
-    try {
-      this.#options.onHandshakeError?.(error, remoteAddr);
-    } catch (thrown) {
-      // It must not end the listener.
-      reportError(thrown);
-    }
-  }
-
-  /** Resolves with the next `#changed`. */
-  #change(): Promise<void> {
-    return new Promise((resolve) => this.#waiters.add(resolve));
-  }
-
-  #changed(): void {
-    for (const wake of this.#waiters) wake();
-    this.#waiters.clear();
+    super(inner, {
+      addr: Addr.parse({ ...inner.addr, transport: "tls" }),
+      clock: systemClock,
+      maxPending: options.maxPending,
+      prepare: (conn, signal) => handshake(conn, signal, options),
+    });
   }
 }
 
-function crowdedOut(attempt: Attempt): ConnectError {
-  return new ConnectError(
-    "TIMEOUT",
-    `${attempt} as others wait for its place: its TLS handshake took longer than ${PATIENCE} ms`,
-    { initiator: "remote" },
-  );
+/** Never rejects. */
+async function handshake(
+  conn: ByteTransport,
+  signal: AbortSignal,
+  { handshakes, handshakeTimeout: timeout, onHandshakeError }: CheckedTlsListen,
+): Promise<TlsTransport | undefined> {
+  const remoteAddr = Addr.parse({ ...Addr.of(conn.remoteAddr), transport: "tls" });
+  const attempt = `Cannot accept connection from ${remoteAddr}` as const;
+  if (signal.aborted) {
+    conn.close();
+    return undefined;
+  }
+  const { stream, gone } = handshakes.begin(conn, { attempt, timeout, signal });
+  try {
+    return await stream;
+  } catch (error) {
+    const failure = error instanceof TimeoutError ? crowdedOut(attempt, error) : error;
+    // Anything else is our own `close`.
+    if (failure instanceof ConnectError) tell(failure, remoteAddr, onHandshakeError);
+    await gone;
+    return undefined;
+  }
+}
+
+function tell(
+  error: ConnectError,
+  remoteAddr: Addr,
+  onHandshakeError: TlsListenOptions["onHandshakeError"],
+): void {
+  try {
+    onHandshakeError?.(error, remoteAddr);
+  } catch (thrown) {
+    // It must not end the listener.
+    reportError(thrown);
+  }
+}
+
+function crowdedOut(attempt: Attempt, cause: TimeoutError): ConnectError {
+  return new ConnectError("TIMEOUT", `${attempt}: ${cause.message}`, {
+    cause,
+    initiator: "remote",
+  });
 }

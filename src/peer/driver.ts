@@ -5,16 +5,21 @@
  * decisions are the machine's.
  */
 import type { Bytes, Clock } from "../base/types.ts";
+import type { ProtocolError } from "../base/errors.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
 import type { MachineEvents, MachineOptions, SessionEnd } from "../session/events.ts";
 import { SessionMachine } from "../session/machine.ts";
 import type { Holdup } from "../session/rate.ts";
 import type { Link, LinkSink } from "../stream/link.ts";
+import { PRE_WELCOME_MAX } from "../wire/constants.ts";
 
 /** How long the other end may take to end its direction too, in ms (WIRE.md section 5). */
 const LINGER = 1_000;
 /** A link that has written no more than this at once since its last wake-up, in bytes, is quiet. */
 const QUIET = 1_024;
+/** So long a message of frames may always be, in bytes (PROTOCOL.md section 1). */
+const LONG_MESSAGE = 1_048_576;
+const NOTHING: Bytes = new Uint8Array(0);
 
 /** What a driver tells, beside what its machine does. */
 export interface DriverEvents extends MachineEvents {
@@ -44,6 +49,11 @@ export class SessionDriver implements LinkSink {
   readonly #output = new OutBuffer();
   readonly #finished: () => void;
   readonly #events: DriverEvents;
+  readonly #frameTimeout: number;
+  /** When a whole message came last, and when bytes were looked for last in those that are not whole. */
+  #wholeAt: number;
+  #readAt = -Infinity;
+  #wroteAt = -Infinity;
   #timer: Disposable | undefined;
   #timerAt = Infinity;
   #busy = false;
@@ -57,11 +67,16 @@ export class SessionDriver implements LinkSink {
     this.#finished = resolve;
     this.link = link;
     this.#clock = options.clock;
+    this.#frameTimeout = options.frameTimeout;
+    this.#wholeAt = options.clock.now();
     this.#events = events;
+    const longest = Math.max(LONG_MESSAGE, options.limits.recvBytes);
+    link.maxMessageLength = options.side === "client" ? longest : PRE_WELCOME_MAX;
     const told: MachineEvents = {
       onHello: (hello) => events.onHello(hello),
       onOpen: (limits, welcome) => {
         this.openedAt = this.#clock.now();
+        link.maxMessageLength = longest;
         events.onOpen(limits, welcome);
       },
       onMessage: (topic, payload, cost) => events.onMessage(topic, payload, cost),
@@ -114,7 +129,9 @@ export class SessionDriver implements LinkSink {
 
   received(buffer: Bytes, start: number, end: number): number {
     const { machine } = this;
-    const rest = machine.receive(buffer, start, end, this.#clock.now());
+    const now = this.#clock.now();
+    this.#wholeAt = now;
+    const rest = machine.receive(buffer, start, end, now);
     this.#events.onRead(rest - start);
     if (machine.holdup !== undefined) this.#hold(machine.holdup);
     this.flush();
@@ -127,7 +144,8 @@ export class SessionDriver implements LinkSink {
       this.machine.idle();
       return undefined;
     }
-    this.machine.fill(this.#output, this.#clock.now());
+    this.#wroteAt = this.#clock.now();
+    this.machine.fill(this.#output, this.#wroteAt);
     if (this.#output.length === 0) return undefined;
     if (this.#output.length > QUIET) this.#busy = true;
     this.#arm();
@@ -137,6 +155,11 @@ export class SessionDriver implements LinkSink {
   wrote(bytes: number): void {
     if (this.link.inFlight > 0) this.machine.wrote(this.#clock.now());
     this.#events.onWrote(bytes);
+  }
+
+  violated(error: ProtocolError): void {
+    this.machine.violated(error);
+    this.flush();
   }
 
   ended(error: unknown, partial: boolean): void {
@@ -196,8 +219,22 @@ export class SessionDriver implements LinkSink {
     // Thousands of quiet links must not keep the memory that each of them once needed.
     if (!this.#busy && this.link.inFlight === 0) this.#output.release();
     this.#busy = false;
+    this.#lookAtParts();
     this.machine.handleTimeout(this.#clock.now());
     this.flush();
+  }
+
+  /** Half a message is a sign of life and of progress as well; one that is never whole is none for long. */
+  #lookAtParts(): void {
+    const { readAt, wroteAt } = this.link;
+    if (readAt > Math.max(this.#readAt, this.#wholeAt)) {
+      this.#readAt = readAt;
+      if (readAt < this.#wholeAt + this.#frameTimeout) this.machine.receive(NOTHING, 0, 0, readAt);
+    }
+    if (wroteAt > this.#wroteAt) {
+      this.#wroteAt = wroteAt;
+      this.machine.wrote(wroteAt);
+    }
   }
 
   #disarm(): void {

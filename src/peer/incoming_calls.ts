@@ -115,11 +115,16 @@ export class IncomingCalls {
     context.input = value;
     const { handle } = this.#options.interception;
     try {
-      const run = () => {
+      let result: unknown;
+      if (handle === undefined) {
         context.started = true;
-        return handler(value, context);
-      };
-      const result = handle === undefined ? run() : handle(context, async () => await run());
+        result = handler(value, context);
+      } else {
+        result = handle(context, async () => {
+          context.started = true;
+          return await handler(value, context);
+        });
+      }
       if (isPromiseLike(result)) this.#later(context, result, (it) => this.#answer(context, it));
       else this.#answer(context, result);
     } catch (error) {

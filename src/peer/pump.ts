@@ -51,7 +51,11 @@ function stoppable(source: Source, flow: SendFlow): Source {
   return { [Symbol.asyncIterator]: () => items };
 }
 
-/** A generator in the middle of a step ends after it. Nobody is left to hear what its end throws. */
-function end(items: AsyncIterator<unknown>): void {
-  Promise.try(() => items.return?.()).catch(() => {});
+/** A generator in the middle of a step ends after it. */
+async function end(items: AsyncIterator<unknown>): Promise<void> {
+  try {
+    await items.return?.();
+  } catch {
+    // Nobody is left to hear what its end throws.
+  }
 }

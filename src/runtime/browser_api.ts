@@ -1,43 +1,74 @@
 /**
  * `connect`, `attach` and `Client`, on a page's runtime.
  *
- * Owns what a client does when the page wakes up: it does not wait for its back-off, and does not believe
- * a link that slept.
+ * Owns what a client does when its page wakes up or its network changes: it does not wait for its back-off,
+ * and does not believe a link that may have died meanwhile.
  */
 import type { Runtime, Side, Transport } from "../base/types.ts";
+import { ClosedError } from "../base/errors.ts";
 import { ClientFace, type ClientPeer, openClient } from "../client/client.ts";
 import type { ConnectOptions, DialAddress } from "../client/options.ts";
 import type { AnyContract, LocalApi, RemoteApi, Untyped } from "../contract/types.ts";
 import { type AttachOptions, attachPeer } from "../peer/attach.ts";
 import type { Peer } from "../peer/peer.ts";
-import { ClosedError } from "../base/errors.ts";
-import { browserRuntime, watchPage } from "./browser.ts";
+import { BrowserRuntime } from "./browser.ts";
 import type { ClientConstructor } from "./client_type.ts";
+import { type Page, pageOf } from "./page.ts";
 
-/** How long a link may take to show that it outlived the page's sleep, in ms. */
+/** How long a link may take to show that it lives, in ms: somebody is looking at the page. */
 const PROBE_TIMEOUT = 3_000;
 
+const thisPage: Page = pageOf(globalThis);
+
 /** A client that heeds its page. */
-class PageClient<C extends AnyContract> extends ClientFace<C> {
-  constructor(address: DialAddress, options: ConnectOptions<C>, runtime: Runtime) {
+export class PageClient<C extends AnyContract = Untyped> extends ClientFace<C> {
+  readonly #page: Page;
+  #probing = false;
+
+  constructor(
+    address: DialAddress,
+    options: ConnectOptions<C> = {},
+    page: Page = thisPage,
+    runtime: Runtime = runtimeOf(options, page),
+  ) {
     super(address, options, runtime);
-    const page = watchPage({ woken: () => this.#woken() });
-    this.closed.then(() => page[Symbol.dispose]());
+    this.#page = page;
+    const watch = page.watch(() => this.#changed());
+    this.closed.then(() => watch[Symbol.dispose]());
   }
 
-  #woken(): void {
-    if (this.state !== "open") return this.reconnect();
-    this.ping({ timeout: PROBE_TIMEOUT }).catch((error) => {
-      // Another one has been made meanwhile, or there is nothing left to mend.
-      if (!(error instanceof ClosedError)) this.reconnect();
-    });
+  #changed(): void {
+    if (this.state === "open") this.#probe();
+    else if (!this.#page.offline) this.reconnect();
   }
+
+  async #probe(): Promise<void> {
+    if (this.#probing) return;
+    this.#probing = true;
+    try {
+      await this.ping({ timeout: PROBE_TIMEOUT });
+    } catch (error) {
+      // Where the link has ended by itself its place is being taken already.
+      if (!(error instanceof ClosedError)) this.reconnect();
+    } finally {
+      this.#probing = false;
+    }
+  }
+}
+
+/** The runtime of whoever brings none. Who wants one attempt only is not made to wait for it. */
+function runtimeOf(
+  { runtime, openTimeout }: Pick<ConnectOptions, "runtime" | "openTimeout">,
+  page: Page,
+): Runtime {
+  return runtime ?? new BrowserRuntime(page, { patient: openTimeout !== 0 });
 }
 
 /**
  * Opens a client over the page's WebSocket: dials by the `reconnect` policy until it has registered, for
  * `openTimeout` ms (default 10 s) at most. From then on it mends its links by itself, at once when the
- * network comes back or the page is looked at again.
+ * network comes back or the page is looked at again. While the browser says that it is offline a dial waits;
+ * with `openTimeout: 0` it fails instead.
  *
  * @example
  * ```ts ignore
@@ -55,9 +86,9 @@ export async function connect<C extends AnyContract = Untyped>(
   address: DialAddress,
   options: ConnectOptions<C> = {},
 ): Promise<Client<C>> {
-  const runtime = options.runtime ?? browserRuntime();
   options.signal?.throwIfAborted();
-  return await openClient(new PageClient(address, options, runtime), options, runtime);
+  const runtime = runtimeOf(options, thisPage);
+  return await openClient(new PageClient(address, options, thisPage, runtime), options, runtime);
 }
 
 /**
@@ -70,7 +101,11 @@ export async function attach<S extends Side, C extends AnyContract = Untyped>(
   options: AttachOptions<C, S>,
 ): Promise<Peer<RemoteApi<C, S>, LocalApi<C, S>>> {
   options.signal?.throwIfAborted();
-  return await attachPeer<S, C>(transport, options, options.runtime ?? browserRuntime());
+  return await attachPeer<S, C>(
+    transport,
+    options,
+    options.runtime ?? new BrowserRuntime(thisPage),
+  );
 }
 
 /** What `new Client` and `connect` give. */
@@ -80,6 +115,6 @@ export type Client<C extends AnyContract = Untyped> = ClientPeer<C>;
 export const Client: ClientConstructor = class<C extends AnyContract> extends PageClient<C> {
   /** Makes a client. */
   constructor(address: DialAddress, options: ConnectOptions<C> = {}) {
-    super(address, options, options.runtime ?? browserRuntime());
+    super(address, options);
   }
 };

@@ -27,6 +27,7 @@ import { type LimitName, type SessionSettings, wireLimits } from "../peer/option
 import type { AnyPeer } from "../peer/peer.ts";
 import type { Load } from "../peer/stats.ts";
 import { ByteBudget } from "../session/outbox.ts";
+import { cutTransport } from "../stream/cut.ts";
 import { closeCodeOfDial } from "../wire/codes.ts";
 import type { Welcome } from "../wire/handshake.ts";
 import { type AcceptEvents, Acceptor } from "./acceptor.ts";
@@ -126,13 +127,13 @@ export class Hub implements AcceptEvents {
     const { limits, settings, serializer } = this.options;
     const origin = Addr.of(transport.remoteAddr);
     if (this.#stopped) {
-      transport.close();
+      cutTransport(transport);
       return undefined;
     }
     if (this.#unregistered.size >= limits.maxUnregistered) {
       this.#refusing("maxUnregistered", origin);
       if (!this.#makePlace()) {
-        transport.close();
+        cutTransport(transport);
         this.#totals.rejected("TOO_MANY_CONNECTIONS");
         return undefined;
       }
@@ -253,9 +254,11 @@ export class Hub implements AcceptEvents {
     this.#rejected(remoteAddr, code, reason);
   }
 
-  /** A connection came to nothing before it was one: its TLS handshake failed. */
-  turnedAway({ code: cause, message: reason }: ConnectError, remoteAddr: Addr): void {
-    this.#rejected(remoteAddr, closeCodeOfDial(cause), reason);
+  /** A connection came to nothing before it was one: its TLS or HTTP handshake failed. */
+  turnedAway({ code, message: reason, cause }: ConnectError, remoteAddr: Addr): void {
+    // A hook of the application.
+    if (code === "INTERNAL") this.report(cause, undefined);
+    this.#rejected(remoteAddr, closeCodeOfDial(code), reason);
   }
 
   /** Messages for a client were dropped. */

@@ -135,7 +135,7 @@ export class SessionMachine implements FrameHandler {
       if (!this.#handshake.unproven) at = this.#reader.read(buffer, at, end);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#violated(error, buffer.subarray(start, end));
+      this.violated(error, buffer.subarray(start, end));
     }
     if (this.#ended()) return end;
     this.#intake.left(end - at, at !== start, now);
@@ -148,6 +148,20 @@ export class SessionMachine implements FrameHandler {
     const when = this.#phase === "open" ? "" : " before the session was open";
     const how = error === undefined ? "closed without a word" : "lost";
     this.#end("LINK_LOST", `The link was ${how}${when}`, "network", linkError(error, partial));
+  }
+
+  /** Ends the session as the other end broke the protocol; `seen`: what came last. */
+  violated(error: ProtocolError, seen: Uint8Array = new Uint8Array(0)): void {
+    if (this.#phase === "closed") return;
+    const spoken = this.#handshake.unproven ? sniff(seen) ?? "something else" : "vnet";
+    if (spoken !== "vnet" && error.code !== "BAD_VERSION") {
+      const reason = `The other end speaks ${spoken}, not vnet`;
+      const wrong = new ProtocolError(error.code, reason, { cause: error });
+      return this.#end(error.code, reason, "remote", wrong, { wrongProtocol: true });
+    }
+    if (this.#phase === "open") this.#sayClose(error.code, error.message);
+    else this.#handshake.refuse(error.code, error.message);
+    this.#end(error.code, error.message, "remote", error);
   }
 
   /** Ends the session: what is in the outbox is not waited for, but the other end is told why. */
@@ -246,7 +260,7 @@ export class SessionMachine implements FrameHandler {
     if (now >= this.#intake.frameAt) {
       const reason =
         `Cannot wait for the rest of a frame as it must come within ${frameTimeout} ms`;
-      return this.#violated(new ProtocolError("BAD_FRAME", reason), new Uint8Array(0));
+      return this.violated(new ProtocolError("BAD_FRAME", reason));
     }
     this.#control.tick(now);
     this.#beat(now);
@@ -355,18 +369,6 @@ export class SessionMachine implements FrameHandler {
     if (action !== "dead") return;
     const silence = heartbeat.interval + heartbeat.timeout;
     this.close("HEARTBEAT_TIMEOUT", `The other end was silent for ${silence} ms`, "network");
-  }
-
-  #violated(error: ProtocolError, seen: Uint8Array): void {
-    const spoken = this.#handshake.unproven ? sniff(seen) ?? "something else" : "vnet";
-    if (spoken !== "vnet" && error.code !== "BAD_VERSION") {
-      const reason = `The other end speaks ${spoken}, not vnet`;
-      const wrong = new ProtocolError(error.code, reason, { cause: error });
-      return this.#end(error.code, reason, "remote", wrong, { wrongProtocol: true });
-    }
-    if (this.#phase === "open") this.#sayClose(error.code, error.message);
-    else this.#handshake.refuse(error.code, error.message);
-    this.#end(error.code, error.message, "remote", error);
   }
 
   #sayClose(code: CloseCode, reason: string): void {

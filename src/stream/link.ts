@@ -9,6 +9,8 @@
  * 3. While the sink holds reading up nothing is read, so that the transport slows the other end down.
  * 4. After `finish` what arrives is given to the sink until the other end is through as well: to close
  *    with unread input would reset the connection and lose what we sent last.
+ * 5. A message that is too long, empty, text, or ends inside of a frame breaks the protocol. The link can
+ *    still be used to say so.
  */
 import type { Bytes, ByteTransport, MessageTransport, Transport } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
@@ -32,8 +34,20 @@ export interface LinkSink {
   nextOutput(): OutBuffer | undefined;
   /** That many bytes were written. */
   wrote(bytes: number): void;
+  /** What came can be no frames, whatever is in it. */
+  violated(error: ProtocolError): void;
   /** The link has ended, with an error or cleanly; `partial`: in the middle of a frame. */
   ended(error: unknown, partial: boolean): void;
+}
+
+/** A message transport that was made for sessions: it tells of messages that are on their way as well. */
+export interface SessionTransport extends MessageTransport {
+  /** When bytes of any kind came last, by the system's clock. */
+  readonly readAt: number;
+  /** When bytes of any kind were written last. */
+  readonly wroteAt: number;
+  /** How long a message may be, in bytes, from now on. A longer one ends the transport. */
+  maxMessageLength: number;
 }
 
 /** One connection. */
@@ -46,6 +60,12 @@ export interface Link {
   readonly bytes: boolean;
   /** Bytes handed to the pending write and not yet written. */
   readonly inFlight: number;
+  /** When bytes came last that the sink may not have yet; `-Infinity` where it gets all at once. */
+  readonly readAt: number;
+  /** When a part was written last of what the sink may not know yet to be written; as above. */
+  readonly wroteAt: number;
+  /** How long a message may be, in bytes, from now on; where bytes flow it means nothing. */
+  maxMessageLength: number;
   /** Begins to read. */
   start(sink: LinkSink): void;
   /** Says that there is output. */
@@ -65,6 +85,9 @@ abstract class BaseLink implements Link {
   readonly localAddr: Addr;
   readonly remoteAddr: Addr;
   abstract readonly bytes: boolean;
+  abstract readonly readAt: number;
+  abstract readonly wroteAt: number;
+  abstract maxMessageLength: number;
   readonly #transport: Transport;
   #loop: WriteLoop | undefined;
   #sink: LinkSink | undefined;
@@ -143,6 +166,9 @@ abstract class BaseLink implements Link {
 
 class ByteLink extends BaseLink {
   readonly bytes = true;
+  readonly readAt = -Infinity;
+  readonly wroteAt = -Infinity;
+  maxMessageLength = Infinity;
   readonly #transport: ByteTransport;
   protected readonly halfClose: (() => Promise<void>) | undefined;
 
@@ -183,13 +209,32 @@ class ByteLink extends BaseLink {
 class MessageLink extends BaseLink {
   readonly bytes = false;
   protected readonly halfClose: () => Promise<void>;
-  readonly #transport: MessageTransport;
+  readonly #transport: MessageTransport & Partial<SessionTransport>;
+  #maxMessageLength = Infinity;
 
   constructor(transport: MessageTransport) {
     super(transport);
     this.#transport = transport;
     // It has a farewell of its own, and takes its time for it.
     this.halfClose = async () => void await transport.close();
+  }
+
+  get readAt(): number {
+    return this.#transport.readAt ?? -Infinity;
+  }
+
+  get wroteAt(): number {
+    return this.#transport.wroteAt ?? -Infinity;
+  }
+
+  get maxMessageLength(): number {
+    return this.#maxMessageLength;
+  }
+
+  set maxMessageLength(length: number) {
+    this.#maxMessageLength = length;
+    const transport = this.#transport;
+    if (transport.maxMessageLength !== undefined) transport.maxMessageLength = length;
   }
 
   /** A message holds whole frames: one output, one message. */
@@ -215,19 +260,44 @@ class MessageLink extends BaseLink {
   }
 
   protected async readAll(sink: LinkSink): Promise<boolean> {
-    for await (const message of this.#transport) {
-      if (this.closed) break;
-      if (typeof message === "string") {
-        throw new ProtocolError("BAD_FRAME", "Cannot take text message as frames are binary");
+    try {
+      for await (const message of this.#transport) {
+        if (this.closed) break;
+        this.#take(message, sink);
+        if (sink.held !== undefined) await sink.held;
       }
-      const bytes = ownBytes(message);
-      if (sink.received(bytes, 0, bytes.length) < bytes.length) {
-        throw new ProtocolError("BAD_FRAME", "Cannot take message as it must hold whole frames");
-      }
-      if (sink.held !== undefined) await sink.held;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      // The transport has rules of its own, and the other end broke them.
+      sink.violated(error);
     }
     return false;
   }
+
+  #take(message: Uint8Array | string, sink: LinkSink): void {
+    if (typeof message === "string") {
+      return sink.violated(
+        new ProtocolError("PROTOCOL", "Cannot take message as it must be binary: it is text"),
+      );
+    }
+    const { length } = message;
+    if (length > this.#maxMessageLength) {
+      return sink.violated(tooLong(length, this.#maxMessageLength));
+    }
+    const bytes = ownBytes(message);
+    if (length === 0 || sink.received(bytes, 0, length) < length) {
+      sink.violated(
+        new ProtocolError("BAD_FRAME", "Cannot take message as it must hold whole frames"),
+      );
+    }
+  }
+}
+
+function tooLong(length: number, most: number): ProtocolError {
+  return new ProtocolError(
+    "FRAME_TOO_LARGE",
+    `Cannot take message as it must have at most ${most} bytes: current value is ${length}`,
+  );
 }
 
 function ownBytes(message: Uint8Array): Bytes {

@@ -10,6 +10,7 @@
  *    anew is to go on.
  */
 import type { Addr } from "../base/addr.ts";
+import { TimeoutError } from "../base/errors.ts";
 import type { Clock, Transport, TransportListener } from "../base/types.ts";
 import { Fifo } from "../base/fifo.ts";
 import { cutTransport } from "./cut.ts";
@@ -17,8 +18,13 @@ import { cutTransport } from "./cut.ts";
 /** For how long a handshake may keep others waiting when there is no room, in ms. */
 const PATIENCE = 1_000;
 
+/** What gives the connections that are to be prepared. */
+export interface Source<I> extends AsyncIterable<I> {
+  close(): unknown;
+}
+
 /** What a preparing listener is made with. */
-export interface PreparingOptions {
+export interface PreparingOptions<I, O> {
   /** What it says of itself. */
   readonly addr: Addr;
   readonly clock: Clock;
@@ -26,9 +32,9 @@ export interface PreparingOptions {
   readonly maxPending: number;
   /**
    * Makes of a connection what is to be given out; `undefined`: nothing is. Must not reject. `signal` ends it
-   * early; the connection is its own to close then.
+   * early, with a `TimeoutError` where others wait for its place; the connection is its own to close then.
    */
-  readonly prepare: (conn: Transport, signal: AbortSignal) => Promise<Transport | undefined>;
+  readonly prepare: (conn: I, signal: AbortSignal) => Promise<O | undefined>;
 }
 
 interface Pending {
@@ -37,27 +43,27 @@ interface Pending {
   readonly done: Promise<void>;
 }
 
-/** The listener. */
-export class PreparingListener implements TransportListener {
+/** The listener: of connections `I` it makes connections `O`. */
+export class PreparingListener<I, O extends Transport> implements TransportListener {
   readonly addr: Addr;
-  readonly #inner: TransportListener;
-  readonly #options: PreparingOptions;
+  readonly #inner: Source<I>;
+  readonly #options: PreparingOptions<I, O>;
   /** Oldest first. */
   readonly #pending = new Set<Pending>();
-  readonly #ready = new Fifo<Transport>();
+  readonly #ready = new Fifo<O>();
   readonly #waiters = new Set<() => void>();
   #accepting = false;
   #failure: { readonly error: unknown } | undefined;
   #over = false;
   #closed: Promise<void> | undefined;
 
-  constructor(inner: TransportListener, options: PreparingOptions) {
+  constructor(inner: Source<I>, options: PreparingOptions<I, O>) {
     this.#inner = inner;
     this.#options = options;
     this.addr = options.addr;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Transport, void> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<O, void> {
     while (true) {
       const transport = this.#ready.shift();
       if (transport !== undefined) {
@@ -74,19 +80,24 @@ export class PreparingListener implements TransportListener {
     }
   }
 
-  /** What nobody has taken yet is closed, as the system does with what nobody has accepted. */
+  /**
+   * What nobody has taken yet is closed, as the system does with what nobody has accepted. Resolves when
+   * nothing of that is left.
+   */
   close(): Promise<void> {
     return this.#closed ??= this.#close();
   }
 
   async #close(): Promise<void> {
     this.#over = true;
-    const pending = [...this.#pending];
-    for (const { stop } of pending) stop.abort();
+    for (const { stop } of this.#pending) stop.abort();
     for (const transport of this.#ready.clear()) cutTransport(transport);
     this.#changed();
     await this.#inner.close();
-    await Promise.all(pending.map(({ done }) => done));
+    // It may have given one more until then.
+    while (this.#pending.size > 0) {
+      await Promise.all(Array.from(this.#pending, ({ done }) => done));
+    }
   }
 
   /** Never rejects. */
@@ -106,7 +117,7 @@ export class PreparingListener implements TransportListener {
     this.#changed();
   }
 
-  #prepare(conn: Transport): void {
+  #prepare(conn: I): void {
     const { clock, prepare } = this.#options;
     const stop = new AbortController();
     if (this.#over) stop.abort();
@@ -128,7 +139,7 @@ export class PreparingListener implements TransportListener {
     while (!this.#over && this.#pending.size + this.#ready.size >= maxPending) {
       const [oldest] = this.#pending;
       const at = oldest === undefined ? Infinity : oldest.since + PATIENCE;
-      if (at <= clock.now()) oldest?.stop.abort();
+      if (at <= clock.now()) oldest?.stop.abort(crowdedOut());
       const timer = at > clock.now() && at < Infinity
         ? clock.setTimer(at, () => this.#changed())
         : undefined;
@@ -146,4 +157,11 @@ export class PreparingListener implements TransportListener {
     for (const wake of this.#waiters) wake();
     this.#waiters.clear();
   }
+}
+
+function crowdedOut(): TimeoutError {
+  return new TimeoutError(
+    `Cannot go on with a handshake of more than ${PATIENCE} ms as others wait for its place`,
+    { initiator: "remote" },
+  );
 }

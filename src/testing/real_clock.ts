@@ -13,9 +13,9 @@ export const realClock: Clock = {
       if (wait() > 0) id = setTimeout(check, wait());
       else run();
     }
-    /** Timeouts above 2^31 ms would come at once. */
+    /** Timeouts above 2^31 ms would come at once, and those below 0 are complained about. */
     function wait(): number {
-      return Math.min(at - performance.now(), 2 ** 31 - 1);
+      return Math.max(0, Math.min(at - performance.now(), 2 ** 31 - 1));
     }
     return { [Symbol.dispose]: () => clearTimeout(id) };
   },

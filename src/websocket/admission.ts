@@ -3,13 +3,14 @@
  * the others are told.
  *
  * Owns the order of the questions: is it a request for a WebSocket, is there one at its path, does the
- * application want this client.
+ * application want this client. And the times: for the handshake, and for an answer that is none.
  */
 import { Addr } from "../base/addr.ts";
 import type { ByteQueue } from "../base/byte_queue.ts";
 import type { ByteTransport } from "../base/types.ts";
 import type { Callbacks } from "./callbacks.ts";
 import type { WebSocketEnv } from "./env.ts";
+import { Answer, type Asked } from "./answer.ts";
 import { acceptFor, addedFields } from "./handshake.ts";
 import { HEAD_LIMITS, HttpError, type HttpHead } from "./http_head.ts";
 import { hangUp, readHead, withinTime, writeAll } from "./opening.ts";
@@ -20,7 +21,6 @@ import {
   type FieldList,
   isSameHost,
   readUpgrade,
-  refusalHead,
   type UpgradeRequest,
 } from "./server_handshake.ts";
 import type { Settings } from "./settings.ts";
@@ -38,6 +38,10 @@ export interface Gate {
   /** Whether there is a WebSocket at a path. */
   readonly hasRoute: (path: string) => boolean;
   readonly handshakeTimeout: number;
+  /** How long it may take to give another answer, in ms. @default {handshakeTimeout} */
+  readonly answerTimeout?: number;
+  /** Ends a handshake, or another answer, early; the connection is closed then. */
+  readonly signal?: AbortSignal;
   /** What a request gets instead of a WebSocket; `undefined`: it may have one. */
   readonly instead?: (head: HttpHead) => Promise<Response | undefined>;
 }
@@ -51,23 +55,14 @@ class Refusal {
   }
 }
 
-const REASONS: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  403: "Forbidden",
-  404: "Not Found",
-  405: "Method Not Allowed",
-  426: "Upgrade Required",
-  431: "Request Header Fields Too Large",
-  500: "Internal Server Error",
-  503: "Service Unavailable",
-  505: "HTTP Version Not Supported",
-};
+/** What is answered to what cannot be read. */
+const UNREAD: Asked = { method: "GET", version: "HTTP/1.1" };
 
 /**
  * Makes the handshake with whoever is at the other end. The WebSocket is not started yet.
  *
  * @throws {ProtocolError} where it was refused, once it has been told why; and what breaks the
- *   connection, or the `TimeoutError`. The connection is closed then
+ *   connection, the `TimeoutError`, or the reason of the gate's signal. The connection is closed then
  */
 export async function admit(
   transport: ByteTransport,
@@ -75,19 +70,27 @@ export async function admit(
   gate: Gate,
   given?: HttpHead,
 ): Promise<ByteWebSocket> {
-  const { env: { clock }, handshakeTimeout } = gate;
+  const { env: { clock }, handshakeTimeout: timeout } = gate;
+  let head = given;
+  let late = false;
   // A refusal is told outside of the time for the handshake: the other end may take a moment to read it.
-  const outcome = await withinTime(transport, clock, { timeout: handshakeTimeout }, async () => {
+  const outcome = await withinTime(transport, clock, { timeout, ...ofSignal(gate) }, async () => {
     try {
-      const head = given ?? await readHead(transport, queue, HEAD_LIMITS);
+      head ??= await readHead(transport, queue, HEAD_LIMITS);
       return await answer(head, transport, queue, gate);
     } catch (error) {
+      if (error instanceof Refusal && late) error.response.body?.cancel().catch(() => {});
       if (error instanceof HttpError || error instanceof Refusal) return error;
       throw error;
     }
+  }).catch((error) => {
+    late = true;
+    throw error;
   });
   if (outcome instanceof ByteWebSocket) return outcome;
-  await refuse(transport, gate, outcome);
+  const [method, , version] = head?.line ?? [];
+  const asked = method === undefined || version === undefined ? UNREAD : { method, version };
+  await refuse(transport, gate, outcome, asked);
   if (outcome instanceof HttpError) throw outcome;
   const { status } = outcome.response;
   throw new HttpError(status, `Cannot accept request as the application answers ${status}`);
@@ -106,12 +109,16 @@ export async function turnAway(transport: ByteTransport, gate: Gate): Promise<vo
 export function requestOf(
   { host, target, fields }: Pick<UpgradeRequest, "host" | "target" | "fields">,
   secure: boolean,
+  method: "GET" | "HEAD" = "GET",
 ): Request {
   const url = URL.parse(`${secure ? "https" : "http"}://${host}${target}`);
   if (url === null || url.username !== "" || url.password !== "") {
     throw new HttpError(400, "Cannot accept request as its host must be one");
   }
-  return new Request(url, { headers: Array.from(fields, ([name, value]) => [name, value]) });
+  return new Request(url, {
+    method,
+    headers: Array.from(fields, ([name, value]): [string, string] => [name, value]),
+  });
 }
 
 async function answer(
@@ -204,18 +211,33 @@ function checkChoice(decision: Acceptance, { protocols }: UpgradeRequest): void 
 
 async function refuse(
   transport: ByteTransport,
-  { env: { clock }, handshakeTimeout: timeout }: Gate,
+  gate: Gate,
   why: HttpError | Refusal,
+  asked: Asked = UNREAD,
 ): Promise<void> {
-  const response = why instanceof Refusal ? why.response : ofError(why);
-  const { status, statusText, headers } = response;
-  const reason = statusText === "" ? REASONS[status] ?? "" : statusText;
-  await withinTime(transport, clock, { timeout }, async () => {
-    const body = new Uint8Array(await response.arrayBuffer());
-    await writeAll(transport, refusalHead(status, reason, body.length, [...headers]));
-    await writeAll(transport, body);
-  });
+  const { env: { clock }, handshakeTimeout, answerTimeout: timeout = handshakeTimeout } = gate;
+  const over = new AbortController();
+  try {
+    await withinTime(transport, clock, { timeout, ...ofSignal(gate) }, async () => {
+      const failed = (error: unknown) => gate.callbacks.report(error);
+      const response = why instanceof Refusal ? why.response : ofError(why);
+      let answer = new Answer(response, asked, failed);
+      if (!await answer.begin(over.signal)) {
+        const failure = new HttpError(500, "Cannot answer request as the application failed");
+        answer = new Answer(ofError(failure), asked, failed);
+        await answer.begin(over.signal);
+      }
+      await answer.writeTo(transport);
+    });
+  } catch (error) {
+    over.abort(error);
+    throw error;
+  }
   await hangUp(transport, clock);
+}
+
+function ofSignal({ signal }: Gate): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
 }
 
 function ofError({ status, message, headers }: HttpError): Response {

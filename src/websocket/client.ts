@@ -92,7 +92,8 @@ export async function connectOver(
 
 /** What was asked, as the callbacks see it. */
 function requestOf({ url, fields }: ClientRequest): Request {
-  return new Request(url.href.replace(/^ws/, "http"), { headers: [...fields].map((f) => [...f]) });
+  const headers = fields.map(([name, value]): [string, string] => [name, value]);
+  return new Request(url.href.replace(/^ws/, "http"), { headers });
 }
 
 function connectError({ url }: ClientRequest, error: unknown): unknown {

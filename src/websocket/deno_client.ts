@@ -4,8 +4,9 @@
 import { Addr } from "../base/addr.ts";
 import type { ByteTransport } from "../base/types.ts";
 import { dialTransport } from "../net/tcp.ts";
-import { connectOver, prepare } from "./client.ts";
+import { connectOver, prepare, type Prepared } from "./client.ts";
 import { systemEnv } from "./deno_env.ts";
+import type { ByteWebSocket } from "./socket.ts";
 import type { ConnectWebSocketOptions, WebSocketConn } from "./types.ts";
 
 /**
@@ -38,11 +39,19 @@ export async function connectWebSocket(
   url: string | URL | Addr,
   options: ConnectWebSocketOptions = {},
 ): Promise<WebSocketConn> {
-  const prepared = prepare(url, options, systemEnv);
+  return await openWebSocket(prepare(url, options, systemEnv), options);
+}
+
+/** As {@linkcode connectWebSocket}. `through` gets between the WebSocket and its connection. */
+export async function openWebSocket(
+  prepared: Prepared,
+  options: ConnectWebSocketOptions,
+  through: (transport: ByteTransport) => ByteTransport = (transport) => transport,
+): Promise<ByteWebSocket> {
   options.signal?.throwIfAborted();
   const { timeout, request } = prepared;
   const since = systemEnv.clock.now();
-  const transport = await dial(request.url, { ...options, timeout });
+  const transport = through(await dial(request.url, { ...options, timeout }));
   const left = Math.max(1, timeout - (systemEnv.clock.now() - since));
   return await connectOver(transport, { ...prepared, timeout: left }, options, systemEnv);
 }

@@ -3,10 +3,13 @@
  *
  * Owns what a port does with whoever comes: vnet/1 by itself (its first byte is F9, which begins no text), a
  * WebSocket of the subprotocol `vnet.1` at the address's path, or one plain HTTP request.
+ *
+ * 1. Whoever comes to nothing is told of, but for those who got the page that they asked for.
+ * 2. Until a client is known to speak vnet it may send a head of 16 KiB, and after that a message of 16 KiB.
  */
 import { Addr } from "../base/addr.ts";
 import { ByteQueue } from "../base/byte_queue.ts";
-import { ConnectError } from "../base/errors.ts";
+import { ConnectError, TimeoutError } from "../base/errors.ts";
 import type {
   ByteTransport,
   DialOptions,
@@ -18,20 +21,31 @@ import type {
 import { listenTransport } from "../net/tcp.ts";
 import { cutTransport } from "../stream/cut.ts";
 import { PreparingListener } from "../stream/preparing_listener.ts";
+import { PRE_WELCOME_MAX } from "../wire/constants.ts";
 import { MAGIC } from "../wire/preface.ts";
 import { admit, type Gate, requestOf } from "./admission.ts";
 import { Callbacks } from "./callbacks.ts";
-import { connectWebSocket } from "./deno_client.ts";
+import { prepare } from "./client.ts";
+import { openWebSocket } from "./deno_client.ts";
 import { systemEnv } from "./deno_env.ts";
 import { hasToken, tokensOf } from "./header_values.ts";
 import { HttpError, type HttpHead } from "./http_head.ts";
 import { withinTime } from "./opening.ts";
-import { SESSION_OPTIONS, SessionSocket, SUBPROTOCOL } from "./session_socket.ts";
-import { resolveSettings } from "./settings.ts";
+import { readResource } from "./server_handshake.ts";
+import {
+  MessageLimit,
+  SESSION_OPTIONS,
+  SessionSocket,
+  SUBPROTOCOL,
+  WatchedTransport,
+} from "./session_socket.ts";
+import { resolveSettings, type Settings } from "./settings.ts";
 
 /** How long the first bytes and the opening handshake may take together, in ms. */
 const HANDSHAKE_TIMEOUT = 5_000;
-/** Connections whose opening handshake is under way. */
+/** How long it may take to give a page away, in ms; where others wait, not even that. */
+const PAGE_TIMEOUT = 60_000;
+/** Connections that are no sessions yet. */
 const MAX_PENDING = 512;
 
 /**
@@ -43,11 +57,21 @@ export async function dialWebSocketTransport(
   addr: Addr,
   options: DialOptions,
 ): Promise<MessageTransport> {
-  const socket = await connectWebSocket(addr, { ...SESSION_OPTIONS, ...options });
-  if (socket.protocol === SUBPROTOCOL) {
+  const given = { ...SESSION_OPTIONS, ...options };
+  const prepared = prepare(addr, given, systemEnv);
+  const limit = new MessageLimit(prepared.settings);
+  const watched: WatchedTransport[] = [];
+  const socket = await openWebSocket({ ...prepared, settings: limit.settings }, given, (conn) => {
+    const below = new WatchedTransport(conn, systemEnv.clock);
+    watched.push(below);
+    return below;
+  });
+  const [below] = watched;
+  if (socket.protocol === SUBPROTOCOL && below !== undefined) {
     const { transport, path } = addr;
+    const localAddr = Addr.parse({ ...socket.localAddr, transport });
     const remoteAddr = Addr.parse({ ...socket.remoteAddr, transport, path });
-    return new SessionSocket(socket, { localAddr: socket.localAddr, remoteAddr, tls: undefined });
+    return new SessionSocket(socket, { localAddr, remoteAddr, tls: undefined, below, limit });
   }
   socket.abort();
   throw new ConnectError(
@@ -72,25 +96,14 @@ export async function listenWebSocketTransport(
   const secure = addr.transport === "wss";
   const inner = await listen(addr, secure, options);
   const bound = Addr.of(inner.addr);
-  const route = addr.path.replace(/[?#].*$/, "");
-  const gate: Gate = {
-    settings: resolveSettings(SESSION_OPTIONS),
-    options: {
-      ...SESSION_OPTIONS,
-      ...(options.http?.accept === undefined ? {} : { accept: options.http.accept }),
-    },
-    env: systemEnv,
-    callbacks: new Callbacks(undefined, undefined),
-    secure,
-    hasRoute: (path) => route === "" || path === route,
-    handshakeTimeout: HANDSHAKE_TIMEOUT,
-  };
   const { transport, path } = addr;
+  const route = path.replace(/[?#].*$/, "");
+  const hasRoute = (path: string) => route === "" || path === route;
   return new PreparingListener(inner, {
     addr: Addr.parse({ hostname: bound.hostname, port: bound.port, transport, path }),
     clock: systemEnv.clock,
     maxPending: MAX_PENDING,
-    prepare: (conn, signal) => prepare(conn, signal, gate, options),
+    prepare: (conn, signal) => new Stranger(conn, signal, { secure, hasRoute, options }).enter(),
   });
 }
 
@@ -109,95 +122,147 @@ async function listen(
   return await listenTlsTransport(addr, { tls, reusePort, ...told });
 }
 
-/** Gives what a session can run on; `undefined`: it was no such thing, and has had its answer. */
-async function prepare(
-  conn: Transport,
-  signal: AbortSignal,
-  gate: Gate,
-  options: ListenOptions,
-): Promise<Transport | undefined> {
-  if (!("read" in conn)) return conn;
-  const remoteAddr = Addr.of(conn.remoteAddr);
-  try {
+/** What a port is. */
+interface Port extends Pick<Gate, "secure" | "hasRoute"> {
+  readonly options: ListenOptions;
+}
+
+/** Whoever has come, until it is known what for. */
+class Stranger {
+  readonly #conn: Transport;
+  readonly #signal: AbortSignal;
+  readonly #port: Port;
+  readonly #remoteAddr: Addr;
+  /** What the application's part in it failed with. */
+  #failure: { readonly cause: unknown } | undefined;
+  /** Whether the application has answered it. */
+  #answered = false;
+
+  constructor(conn: Transport, signal: AbortSignal, port: Port) {
+    this.#conn = conn;
+    this.#signal = signal;
+    this.#port = port;
+    this.#remoteAddr = Addr.of(conn.remoteAddr);
+  }
+
+  /** Gives what a session can run on; `undefined`: it was no such thing, and has had its answer. */
+  async enter(): Promise<Transport | undefined> {
+    const conn = this.#conn;
+    if (!("read" in conn)) return conn;
+    const cut = () => cutTransport(conn);
+    this.#signal.addEventListener("abort", cut);
+    try {
+      return await this.#enter(conn);
+    } catch (error) {
+      cut();
+      this.#tell(error);
+      return undefined;
+    } finally {
+      this.#signal.removeEventListener("abort", cut);
+    }
+  }
+
+  async #enter(conn: ByteTransport): Promise<Transport> {
+    const { clock } = systemEnv;
+    const since = clock.now();
     const queue = new ByteQueue();
-    const first = await withinTime(
-      conn,
-      gate.env.clock,
-      { timeout: HANDSHAKE_TIMEOUT, signal },
-      () => firstByte(conn, queue),
-    );
-    if (first === undefined) return cut(conn);
+    const wait = { timeout: HANDSHAKE_TIMEOUT, signal: this.#signal };
+    const first = await withinTime(conn, clock, wait, () => firstByte(conn, queue));
     if (first === MAGIC[0]) return new Begun(conn, queue);
-    return await open(conn, queue, remoteAddr, {
-      ...gate,
-      instead: answerer(gate, options, remoteAddr),
-    });
-  } catch (error) {
-    cut(conn);
-    if (!signal.aborted && !isAnswered(error)) tell(error, remoteAddr, options);
-    return undefined;
+    const below = new WatchedTransport(conn, clock);
+    const left = HANDSHAKE_TIMEOUT - (clock.now() - since);
+    const limit = new MessageLimit(resolveSettings(SESSION_OPTIONS));
+    limit.length = PRE_WELCOME_MAX;
+    const gate = this.#gate(limit.settings, Math.max(1, left));
+    const socket = await admit(below, queue, gate);
+    const transport = this.#port.secure ? "wss" : "ws";
+    const localAddr = Addr.parse({ ...Addr.of(conn.localAddr), transport });
+    const remoteAddr = Addr.parse({ ...this.#remoteAddr, transport });
+    const { tls } = conn;
+    const session = new SessionSocket(socket, { localAddr, remoteAddr, tls, below, limit });
+    socket.start();
+    return session;
+  }
+
+  #gate(settings: Settings, handshakeTimeout: number): Gate {
+    const { secure, hasRoute, options: { http } } = this.#port;
+    const accept = http?.accept;
+    return {
+      settings,
+      options: accept === undefined ? SESSION_OPTIONS : { ...SESSION_OPTIONS, accept },
+      env: systemEnv,
+      callbacks: new Callbacks(undefined, (cause) => this.#failure ??= { cause }),
+      secure,
+      hasRoute,
+      handshakeTimeout,
+      answerTimeout: PAGE_TIMEOUT,
+      signal: this.#signal,
+      instead: (head) => this.#respond(head),
+    };
+  }
+
+  /** What a request gets that asks for no session. */
+  async #respond(head: HttpHead): Promise<Response | undefined> {
+    const { line: [method, , version], fields } = head;
+    if (hasToken(fields.list("upgrade"), "websocket")) {
+      if (tokensOf(fields.list("sec-websocket-protocol"))?.includes(SUBPROTOCOL)) return undefined;
+      throw new HttpError(400, `Cannot accept request as its subprotocol must be ${SUBPROTOCOL}`);
+    }
+    const respond = this.#port.options.http?.respond;
+    if (respond === undefined || !/^HTTP\/1\.[01]$/.test(version)) return undefined;
+    if (method !== "GET" && method !== "HEAD") {
+      const allow = { allow: "GET, HEAD" };
+      throw new HttpError(405, "Cannot accept request as its method must be GET or HEAD", allow);
+    }
+    const request = requestOf(readResource(head), this.#port.secure, method);
+    try {
+      const response = await respond(request, this.#remoteAddr);
+      this.#answered = true;
+      return response;
+    } catch (cause) {
+      this.#failure ??= { cause };
+      throw new HttpError(500, "Cannot answer request as the application failed");
+    }
+  }
+
+  #tell(error: unknown): void {
+    const failure = this.#failure;
+    const isClosing = this.#signal.aborted && !(this.#signal.reason instanceof TimeoutError);
+    if (failure === undefined && (this.#answered || isClosing)) return;
+    const remoteAddr = this.#remoteAddr;
+    const attempt = `Cannot accept connection from ${remoteAddr}`;
+    try {
+      const told = failure === undefined ? refused(attempt, error) : failed(attempt, failure);
+      this.#port.options.onHandshakeError?.(told, remoteAddr);
+    } catch (thrown) {
+      // It must not end the listener.
+      reportError(thrown);
+    }
   }
 }
 
-async function open(
-  conn: ByteTransport,
-  queue: ByteQueue,
-  peerAddr: Addr,
-  gate: Gate,
-): Promise<Transport> {
-  const socket = await admit(conn, queue, gate);
-  const transport = gate.secure ? "wss" : "ws";
-  const localAddr = Addr.parse({ ...Addr.of(conn.localAddr), transport });
-  const remoteAddr = Addr.parse({ ...peerAddr, transport });
-  const session = new SessionSocket(socket, { localAddr, remoteAddr, tls: conn.tls });
-  socket.start();
-  return session;
+function failed(attempt: string, { cause }: { readonly cause: unknown }): ConnectError {
+  const message = `${attempt} as the application failed`;
+  return new ConnectError("INTERNAL", message, { cause, initiator: "local" });
 }
 
-/** What a request gets that asks for no session. */
-function answerer(
-  { secure }: Gate,
-  { http }: ListenOptions,
-  remoteAddr: Addr,
-): (head: HttpHead) => Promise<Response | undefined> {
-  return async ({ line: [method, target], fields }) => {
-    if (hasToken(fields.list("upgrade"), "websocket")) {
-      if (tokensOf(fields.list("sec-websocket-protocol"))?.includes(SUBPROTOCOL)) return undefined;
-      return new Response(`The subprotocol must be ${SUBPROTOCOL}\n`, { status: 400 });
-    }
-    if (http?.respond === undefined) return undefined;
-    if (method !== "GET" && method !== "HEAD") {
-      return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
-    }
-    const request = requestOf({ host: fields.list("host"), target, fields }, secure);
-    const response = await http.respond(request, remoteAddr);
-    return method === "GET" ? response : new Response(null, response);
-  };
+function refused(attempt: string, cause: unknown): ConnectError {
+  const message = `${attempt}: ${cause instanceof Error ? cause.message : cause}`;
+  if (cause instanceof TimeoutError) {
+    return new ConnectError("TIMEOUT", message, { cause, initiator: "remote" });
+  }
+  if (!(cause instanceof HttpError)) {
+    return new ConnectError("UNREACHABLE", message, { cause, initiator: "network" });
+  }
+  const code = cause.status === 403 ? "AUTH_FAILED" : "WRONG_PROTOCOL";
+  return new ConnectError(code, message, { cause, initiator: "remote" });
 }
 
-async function firstByte(conn: ByteTransport, queue: ByteQueue): Promise<number | undefined> {
+async function firstByte(conn: ByteTransport, queue: ByteQueue): Promise<number> {
   const count = await conn.read(queue.space());
-  if (count === null) return undefined;
+  if (count === null) throw new Error("The connection ended before its first byte");
   queue.fill(count);
   return queue.peekUint8(0);
-}
-
-function cut(conn: Transport): undefined {
-  cutTransport(conn);
-  return undefined;
-}
-
-/** Whoever asked for a page and got it did nothing wrong. */
-function isAnswered(error: unknown): boolean {
-  return error instanceof HttpError && error.status < 400;
-}
-
-function tell(error: unknown, remoteAddr: Addr, { onHandshakeError }: ListenOptions): void {
-  const message = error instanceof Error ? error.message : String(error);
-  onHandshakeError?.(
-    new ConnectError("WRONG_PROTOCOL", message, { cause: error, initiator: "remote" }),
-    remoteAddr,
-  );
 }
 
 /** A connection of which something was read already. */

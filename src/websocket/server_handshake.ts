@@ -44,14 +44,11 @@ export type FieldList = readonly (readonly [name: string, value: string])[];
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /** Checks a request. @throws {HttpError} with the status to answer where it cannot be accepted */
-export function readUpgrade(
-  { line: [method, rawTarget, version], fields }: HttpHead,
-): UpgradeRequest {
+export function readUpgrade(head: HttpHead): UpgradeRequest {
+  const { line: [method, , version], fields } = head;
   if (version !== "HTTP/1.1") throw wrongVersion(version);
   if (method !== "GET") throw refusal(405, "its method must be GET", { allow: "GET" });
-  const host = one(fields, "host");
-  if (host === undefined || host === "") throw refusal(400, "it must name one host");
-  const target = targetOf(rawTarget);
+  const { host, target } = readResource(head);
   if (fields.all("transfer-encoding").length > 0 || !hasNoBody(fields)) {
     throw refusal(400, "it must have no body");
   }
@@ -86,6 +83,15 @@ export function readUpgrade(
   };
 }
 
+/** What any request asks for, and of whom. @throws {HttpError} where it does not say so, or twice */
+export function readResource(
+  { line: [, target], fields }: HttpHead,
+): Pick<UpgradeRequest, "host" | "target" | "fields"> {
+  const host = one(fields, "host");
+  if (host === undefined || host === "") throw refusal(400, "it must name one host");
+  return { host, target: targetOf(target), fields };
+}
+
 /** What may be agreed on with the maker of a request. `spoken`: the subprotocols of this server. */
 export function agree(
   request: UpgradeRequest,
@@ -114,19 +120,23 @@ export function acceptance(agreement: Agreement, accept: string, added: FieldLis
   ]);
 }
 
-/** The head of an answer that refuses; a body of so many bytes follows it. */
+/** How the body of an answer ends: after so many bytes, by its last chunk, or with the connection. */
+export type BodyEnd = number | "chunk" | "close";
+
+/** The head of an answer that does not accept; its body follows it. */
 export function refusalHead(
   status: number,
   statusText: string,
-  bodyLength: number,
+  end: BodyEnd,
   given: FieldList,
 ): Bytes {
   const names = new Set(given.map(([name]) => name.toLowerCase()));
   const closing: [string, string][] = names.has("connection") ? [] : [["Connection", "close"]];
+  if (end === "chunk") closing.push(["Transfer-Encoding", "chunked"]);
+  else if (end !== "close") closing.push(["Content-Length", `${end}`]);
   return headBytes(`HTTP/1.1 ${status} ${statusText}`, [
     ...given.filter(([name]) => !/^(?:content-length|transfer-encoding)$/i.test(name)),
     ...closing,
-    ["Content-Length", `${bodyLength}`],
   ]);
 }
 

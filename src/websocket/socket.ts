@@ -134,6 +134,11 @@ export class ByteWebSocket implements WebSocketConn, ProtocolSink {
     return this.#outgoing.queued;
   }
 
+  /** How it ended; known before `closed` resolves, when there may still be something to write. */
+  get ended(): WebSocketCloseInfo | undefined {
+    return this.#info;
+  }
+
   get lastPongAt(): number | undefined {
     return this.#lastPongAt;
   }

@@ -116,7 +116,12 @@ function byNumber<C extends string>(numbers: Readonly<Record<C, number>>): Map<n
 
 /** The code of a session that stands for what kept a connection from being one. */
 export function closeCodeOfDial(code: DialCode | CloseCode): CloseCode {
+  if (isCloseCode(code)) return code;
   if (code === "TIMEOUT") return "HANDSHAKE_TIMEOUT";
   if (code === "UNREACHABLE") return "LINK_LOST";
   return code.startsWith("CERT_") ? "AUTH_FAILED" : "PROTOCOL";
+}
+
+function isCloseCode(code: DialCode | CloseCode): code is CloseCode {
+  return Object.hasOwn(CLOSE_NUMBERS, code);
 }

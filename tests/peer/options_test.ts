@@ -163,7 +163,7 @@ Deno.test("connect() and serve() name the transports that sessions have", async 
   await assertRejects(
     () => connect("udp://127.0.0.1:1", { openTimeout: 0 }),
     Error,
-    "has the transports",
+    "the transports tcp, tls, unix",
   );
 });
 
