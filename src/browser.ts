@@ -6,7 +6,7 @@
  * ```ts ignore
  * import { connect, json } from "@vgo/vnet/browser";
  *
- * const client = await connect("wss://example.org/chat", {
+ * const client = await connect(`wss://${location.host}/chat`, {
  *   serializer: json(),
  *   onMessage: ({ topic, body }) => console.log(topic, body),
  * });

@@ -71,11 +71,19 @@ function runtimeOf(
  * with `openTimeout: 0` it fails instead.
  *
  * @example
- * ```ts ignore
- * import { connect, json } from "@vgo/vnet/browser";
+ * ```ts
+ * import { connect, text } from "@vgo/vnet/browser";
+ * import { serve } from "@vgo/vnet";
+ * import { assertEquals } from "@std/assert";
  *
- * const client = await connect("wss://example.org/chat", { serializer: json(), id: "ann" });
- * await client.send({ room: "lobby", text: "hi" }, { topic: "say" });
+ * await using server = await serve("ws://127.0.0.1:0/chat", {
+ *   serializer: text(),
+ *   methods: { greet: (word, { peer }) => `${word}, ${peer.id}` },
+ * });
+ *
+ * const client = await connect(server.addr, { serializer: text(), id: "ann" });
+ * assertEquals(await client.call("greet", "hello"), "hello, ann");
+ * await client.close();
  * ```
  *
  * @throws {ConnectError} when no session is open by then, or none can be
@@ -94,6 +102,22 @@ export async function connect<C extends AnyContract = Untyped>(
 /**
  * Runs a session, either side of it, on a connection that exists; resolves when it is open.
  *
+ * @example
+ * ```ts
+ * import { attach } from "@vgo/vnet/browser";
+ * import { memoryPair } from "@vgo/vnet/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [here, there] = memoryPair();
+ * const [client, server] = await Promise.all([
+ *   attach(here, { side: "client", id: "ann" }),
+ *   attach(there, { side: "server" }),
+ * ]);
+ * assertEquals(server.id, "ann");
+ * await client.close();
+ * await server.closed;
+ * ```
+ *
  * @throws {ConnectError} when the session cannot be opened
  */
 export async function attach<S extends Side, C extends AnyContract = Untyped>(
@@ -111,7 +135,24 @@ export async function attach<S extends Side, C extends AnyContract = Untyped>(
 /** What `new Client` and `connect` give. */
 export type Client<C extends AnyContract = Untyped> = ClientPeer<C>;
 
-/** Makes a client that begins to dial in the next microtask. */
+/**
+ * Makes a client that begins to dial in the next microtask: for a page that does not wait for its server.
+ *
+ * @example
+ * ```ts
+ * import { Client, text, type Untyped } from "@vgo/vnet/browser";
+ * import { serve } from "@vgo/vnet";
+ *
+ * await using server = await serve("ws://127.0.0.1:0/", { serializer: text() });
+ * const client = new Client<Untyped<string>>(server.addr, {
+ *   serializer: text(),
+ *   onEvent: (event) => console.log(event.type), // dial, connect; later perhaps disconnect, wait, dial …
+ * });
+ * await client.send("hello"); // goes out with the first link
+ * await client.opened;
+ * await client.close();
+ * ```
+ */
 export const Client: ClientConstructor = class<C extends AnyContract> extends PageClient<C> {
   /** Makes a client. */
   constructor(address: DialAddress, options: ConnectOptions<C> = {}) {

@@ -28,6 +28,7 @@ import { Callbacks } from "./callbacks.ts";
 import { prepare } from "./client.ts";
 import { openWebSocket } from "./deno_client.ts";
 import { systemEnv } from "./deno_env.ts";
+import type { WebSocketEnv } from "./env.ts";
 import { hasToken, tokensOf } from "./header_values.ts";
 import { HttpError, type HttpHead } from "./http_head.ts";
 import { withinTime } from "./opening.ts";
@@ -45,8 +46,15 @@ import { resolveSettings, type Settings } from "./settings.ts";
 const HANDSHAKE_TIMEOUT = 5_000;
 /** How long it may take to give a page away, in ms; where others wait, not even that. */
 const PAGE_TIMEOUT = 60_000;
-/** Connections that are no sessions yet. */
-const MAX_PENDING = 512;
+
+/** Where connections become sessions. */
+export interface Place {
+  readonly env: WebSocketEnv;
+  /** Connections that are no sessions yet: so many at once. */
+  readonly maxPending: number;
+}
+
+const HERE: Place = { env: systemEnv, maxPending: 512 };
 
 /**
  * Opens a WebSocket for a session.
@@ -92,7 +100,9 @@ export async function dialWebSocketTransport(
 export async function listenWebSocketTransport(
   addr: Addr,
   options: ListenOptions,
+  place: Place = HERE,
 ): Promise<TransportListener> {
+  const { env, maxPending } = place;
   const secure = addr.transport === "wss";
   const inner = await listen(addr, secure, options);
   const bound = Addr.of(inner.addr);
@@ -101,9 +111,10 @@ export async function listenWebSocketTransport(
   const hasRoute = (path: string) => route === "" || path === route;
   return new PreparingListener(inner, {
     addr: Addr.parse({ hostname: bound.hostname, port: bound.port, transport, path }),
-    clock: systemEnv.clock,
-    maxPending: MAX_PENDING,
-    prepare: (conn, signal) => new Stranger(conn, signal, { secure, hasRoute, options }).enter(),
+    clock: env.clock,
+    maxPending,
+    prepare: (conn, signal) =>
+      new Stranger(conn, signal, { env, secure, hasRoute, options }).enter(),
   });
 }
 
@@ -123,7 +134,7 @@ async function listen(
 }
 
 /** What a port is. */
-interface Port extends Pick<Gate, "secure" | "hasRoute"> {
+interface Port extends Pick<Gate, "env" | "secure" | "hasRoute"> {
   readonly options: ListenOptions;
 }
 
@@ -163,7 +174,7 @@ class Stranger {
   }
 
   async #enter(conn: ByteTransport): Promise<Transport> {
-    const { clock } = systemEnv;
+    const { clock } = this.#port.env;
     const since = clock.now();
     const queue = new ByteQueue();
     const wait = { timeout: HANDSHAKE_TIMEOUT, signal: this.#signal };
@@ -185,12 +196,12 @@ class Stranger {
   }
 
   #gate(settings: Settings, handshakeTimeout: number): Gate {
-    const { secure, hasRoute, options: { http } } = this.#port;
+    const { env, secure, hasRoute, options: { http } } = this.#port;
     const accept = http?.accept;
     return {
       settings,
       options: accept === undefined ? SESSION_OPTIONS : { ...SESSION_OPTIONS, accept },
-      env: systemEnv,
+      env,
       callbacks: new Callbacks(undefined, (cause) => this.#failure ??= { cause }),
       secure,
       hasRoute,
@@ -209,7 +220,13 @@ class Stranger {
       throw new HttpError(400, `Cannot accept request as its subprotocol must be ${SUBPROTOCOL}`);
     }
     const respond = this.#port.options.http?.respond;
-    if (respond === undefined || !/^HTTP\/1\.[01]$/.test(version)) return undefined;
+    if (!/^HTTP\/1\.[01]$/.test(version) || (respond === undefined && method !== "HEAD")) {
+      return undefined;
+    }
+    if (respond === undefined) {
+      const upgrade = { upgrade: "websocket", connection: "Upgrade" };
+      throw new HttpError(426, "Cannot accept request as it must ask for an upgrade", upgrade);
+    }
     if (method !== "GET" && method !== "HEAD") {
       const allow = { allow: "GET, HEAD" };
       throw new HttpError(405, "Cannot accept request as its method must be GET or HEAD", allow);

@@ -75,6 +75,7 @@ export interface HttpHead {
 
 const END = new Uint8Array([13, 10, 13, 10]);
 const LF = 10;
+const BLANK = 32;
 /** So many bytes at once are made characters of: they are arguments of a function. */
 const PIECE = 4_096;
 // No control character but the tab, neither in a value nor in the first line.
@@ -109,8 +110,14 @@ function checkBeginning(input: ByteQueue, { beginning = "" }: HeadLimits): void 
     same &&= input.peekUint8(i) === beginning.charCodeAt(i);
   }
   const line = input.indexOf(LF);
-  if (same && (line < 0 || (line > 0 && input.peekUint8(line - 1) === 13))) return;
+  if (same && (line < 0 || isFirstLine(input, line))) return;
   throw broken("its first line must be one of HTTP/1.1");
+}
+
+/** As far as is cheap to say: it has parts, and ends as a line of HTTP does. */
+function isFirstLine(input: ByteQueue, end: number): boolean {
+  const blank = input.indexOf(BLANK);
+  return blank > 0 && blank < end && input.peekUint8(end - 1) === 13;
 }
 
 function parse(text: string, { maxFields }: HeadLimits): HttpHead {

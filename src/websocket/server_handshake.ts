@@ -40,6 +40,8 @@ export interface Agreement {
 /** Header fields as a list. */
 export type FieldList = readonly (readonly [name: string, value: string])[];
 
+/** The characters of a name or address and a port (RFC 3986, section 3.2.2): none that ends it in a URL. */
+const HOST = /^[\w.\-~%!$&'()*+,;=:[\]]+$/;
 /** 16 bytes in base64. */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
@@ -88,7 +90,7 @@ export function readResource(
   { line: [, target], fields }: HttpHead,
 ): Pick<UpgradeRequest, "host" | "target" | "fields"> {
   const host = one(fields, "host");
-  if (host === undefined || host === "") throw refusal(400, "it must name one host");
+  if (host === undefined || !HOST.test(host)) throw refusal(400, "it must name one host");
   return { host, target: targetOf(target), fields };
 }
 
