@@ -76,7 +76,7 @@ export function holds({ value, floor, better }: Goal): boolean {
 
 function goalTable(goals: readonly Goal[]): Table {
   const bound = (goal: Goal, to: number | undefined) =>
-    to === undefined ? "" : `${goal.better === "more" ? "≥" : "≤"} ${text(to, "ratio")}`;
+    to === undefined ? "" : `${goal.better === "more" ? "≥" : "≤"} ${Number(to.toPrecision(3))}`;
   return {
     title: "",
     columns: [
@@ -149,7 +149,9 @@ function text(cell: Cell, as: Column["as"]): string {
       if (cell >= 9_999.5) return `${(cell / 1e3).toFixed(0)} k`;
       return cell.toLocaleString("en", { maximumFractionDigits: 0 });
     case "ratio":
-      return cell >= 99.95 ? cell.toFixed(0) : cell >= 9.995 ? cell.toFixed(1) : cell.toFixed(2);
+      // Three digits: a goal may be missed by little.
+      if (cell === 0) return "0";
+      return cell.toFixed(cell >= 99.95 ? 0 : cell >= 9.995 ? 1 : cell >= 0.9995 ? 2 : 3);
     case "decimal":
       return cell.toLocaleString("en", { maximumFractionDigits: cell < 10 ? 2 : 1 });
     case "text":

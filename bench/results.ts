@@ -36,7 +36,10 @@ const text = await whole(reports);
 if (smoke) {
   console.log(text);
 } else {
-  await Deno.writeTextFile(`${HERE}/RESULTS.md`, text);
+  const path = `${HERE}/RESULTS.md`;
+  await Deno.writeTextFile(path, text);
+  // It lies in the repository, whose files all are formatted.
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", path] }).output();
   console.log(summary(reports));
 }
 
