@@ -215,7 +215,7 @@ async function refuse(
   why: HttpError | Refusal,
   asked: Asked = UNREAD,
 ): Promise<void> {
-  const { env: { clock }, handshakeTimeout, answerTimeout: timeout = handshakeTimeout } = gate;
+  const { env: { clock }, answerTimeout: timeout = gate.handshakeTimeout } = gate;
   const over = new AbortController();
   try {
     await withinTime(transport, clock, { timeout, ...ofSignal(gate) }, async () => {

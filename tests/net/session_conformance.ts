@@ -19,7 +19,6 @@ import {
   type ServeOptions,
   type Server,
   type ServerPeer,
-  TimeoutError,
   type Untyped,
 } from "@vgo/vnet";
 import { type FaultProxy, faultProxy } from "@vgo/vnet/testing";
@@ -136,7 +135,7 @@ export function sessionConformance(kind: SessionKind, register: Register = Deno.
   test("streams both ways at once, and a slow reader holds the writer back", async ({ client }) => {
     let made = 0;
     async function* items() {
-      for (; made < 300; made++) yield body(10_000, made);
+      for (; made < 150; made++) yield body(10_000, made);
     }
     let taken = 0;
     for await (const item of client.stream("mirror", EMPTY, { stream: items() })) {
@@ -144,7 +143,7 @@ export function sessionConformance(kind: SessionKind, register: Register = Deno.
       // Three windows of 256 KiB at most lie between what was made and what is taken here.
       if (++taken === 10) assert(made < 110, `${made} were made when 10 were taken`);
     }
-    assertEquals([made, taken], [300, 300]);
+    assertEquals([made, taken], [150, 150]);
   }, { serve: { methods: METHODS } });
 
   // ── messages ──
@@ -170,7 +169,7 @@ export function sessionConformance(kind: SessionKind, register: Register = Deno.
   });
 
   test("carries bodies of all sizes whole and in order, both ways", async ({ client, peer }) => {
-    const bodies = SIZES.map((size, n) => body(size, n));
+    const bodies = bodiesOfAllSizes();
     const ends = [[client, peer], [peer, client]] as const;
     await Promise.all(ends.map(async ([from, to]) => {
       const sending = (async () => {
@@ -208,9 +207,8 @@ export function sessionConformance(kind: SessionKind, register: Register = Deno.
   test("shows life, and asks for it", async ({ client, peer }) => {
     assert(await client.ping() >= 0);
     assert(await peer.ping() >= 0);
-    const error = await assertRejects(() => client.ping({ timeout: 0 }), TimeoutError);
-    assertEquals(error.code, "TIMEOUT");
-    assert(client.stats.rtt.last >= 0);
+    const signal = AbortSignal.abort("not now");
+    assertEquals(await client.ping({ signal }).catch((reason) => reason), "not now");
     await until(() => client.stats.rtt.min > 0 && peer.stats.rtt.min > 0);
     assertEquals([client.state, peer.state], ["open", "open"]);
   }, { serve: { heartbeat: QUICK }, connect: { heartbeat: QUICK } });
@@ -285,12 +283,13 @@ export function sessionConformance(kind: SessionKind, register: Register = Deno.
 
   // ── the door ──
 
-  test("knows who comes from where", async ({ server, client, peer }) => {
+  test("knows who comes from where", ({ server, client, peer }) => {
     assertEquals(peer.remoteAddr.port, client.localAddr.port);
     assertEquals(client.remoteAddr.port, server.addr.port);
     const { transport } = client.remoteAddr;
     assertEquals([peer.remoteAddr.transport, peer.localAddr.transport], [transport, transport]);
     assertEquals(client.localAddr.transport, transport);
+    return Promise.resolve();
   });
 
   register(`Session over ${name} shows register what it needs to know`, async () => {
@@ -484,8 +483,15 @@ const SIZES = [
   ...[65_535, 65_536].flatMap((
     size,
   ) => [size - 20, size - 19, size - 18, size - 17, size - 16, size]),
-  ...[131_072 - 529, 131_072 - 528, 131_072 - 527, 131_072, 262_144, 1_048_576, 1_500_000],
+  ...[131_072 - 529, 131_072 - 528, 131_072 - 527, 131_072, 262_144, 1_100_000],
 ];
+let bodies: readonly Bytes[] | undefined;
+
+/** Made once: they are large. */
+function bodiesOfAllSizes(): readonly Bytes[] {
+  return bodies ??= SIZES.map((size, n) => body(size, n));
+}
+
 /** What a server sends over TCP before its first frame, in bytes. */
 const PREFACE = 8;
 

@@ -28,6 +28,7 @@ export class MessagePeer {
   readonly closed: Promise<WebSocketCloseInfo>;
   readonly #reader: FrameReader;
   readonly #reading: Promise<void>;
+  #pause: PromiseWithResolvers<void> | undefined;
   #taken = 0;
   #waiters: (() => void)[] = [];
   #over = false;
@@ -69,6 +70,17 @@ export class MessagePeer {
     await this.next(FrameType.ACK);
   }
 
+  /** Takes no message after the next. */
+  pause(): void {
+    this.#pause ??= Promise.withResolvers<void>();
+  }
+
+  /** Reads on. */
+  resume(): void {
+    this.#pause?.resolve();
+    this.#pause = undefined;
+  }
+
   /** The next frame of a type. */
   next(type: number): Promise<WireFrame> {
     return soon(this.#next(type));
@@ -102,6 +114,7 @@ export class MessagePeer {
       const rest = this.#reader.read(message, 0, message.length);
       assert(rest === message.length, "A message must hold whole frames");
       this.#wake();
+      await this.#pause?.promise;
     }
     this.#over = true;
     this.#wake();

@@ -24,11 +24,3 @@ sessionConformance({
   preface,
   brief: true,
 });
-sessionConformance({
-  name: "TLS on a port for WebSocket",
-  address: "wss://127.0.0.1:0/chat",
-  dial: ({ host }: Addr) => `tls://${host}`,
-  preface,
-  brief: true,
-  ...secure,
-});
