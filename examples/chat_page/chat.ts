@@ -4,6 +4,7 @@
  * 1. A line leaves the outbox only when the server has said that it has it. Where that will not be known, as
  *    the connection broke in between, it is sent again under the same id.
  * 2. Lines are sent one after the other, so that one that is sent again is not overtaken.
+ * 3. What is said in a room while we enter it is shown after what was said there before.
  */
 import {
   Client,
@@ -48,6 +49,8 @@ export class Chat {
   readonly #client: ClientPeer<typeof chat>;
   readonly #rooms: Set<string>;
   readonly #outbox: Line[] = [];
+  /** The rooms that we are entering, and what was said there meanwhile. */
+  readonly #entering = new Map<string, Line[]>();
   /** Whether the server knows in which rooms we are. */
   #inside = false;
   #everInside = false;
@@ -62,8 +65,8 @@ export class Chat {
       id: name,
       onEvent: (event) => this.#happened(event),
       onConnect: () => this.#begin(),
-      onMessage(message) {
-        if (message.topic === "said") view.line(message.body, false);
+      onMessage: (message) => {
+        if (message.topic === "said") this.#said(message.body);
         else if (message.topic === "people") view.people(message.body.room, message.body.people);
         else view.rooms(message.body.rooms);
       },
@@ -116,9 +119,26 @@ export class Chat {
     this.#deliver();
   }
 
+  #said(line: Line): void {
+    const held = this.#entering.get(line.room);
+    if (held === undefined) this.#view.line(line, false);
+    else held.push(line);
+  }
+
   async #join(room: string): Promise<void> {
-    const { people, lines } = await this.#client.call("join", { room });
-    this.#view.people(room, people);
+    const held: Line[] = [];
+    this.#entering.set(room, held);
+    try {
+      const { people, lines } = await this.#client.call("join", { room });
+      this.#view.people(room, people);
+      this.#show(lines);
+      this.#show(held);
+    } finally {
+      if (this.#entering.get(room) === held) this.#entering.delete(room);
+    }
+  }
+
+  #show(lines: readonly Line[]): void {
     for (const line of lines) {
       const at = this.#outbox.findIndex(({ id }) => line.from === this.name && line.id === id);
       // It had arrived after all.

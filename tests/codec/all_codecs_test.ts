@@ -21,7 +21,7 @@ import { Rng } from "../_support/rng.ts";
 import { type CodecCase, forEachCodec } from "./cases.ts";
 
 const SEED = 20_260_801;
-const ROUND_TRIPS = 8_000;
+const ROUND_TRIPS = 4_000;
 
 forEachCodec(suite);
 

@@ -6,7 +6,6 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/asse
 import {
   Addr,
   type Address,
-  type Client,
   type ClientEvent,
   ClosedError,
   connect,
@@ -17,45 +16,22 @@ import {
   RpcError,
   serve,
   type ServeOptions,
-  type Server,
-  type ServerPeer,
-  type Untyped,
 } from "@vgo/vnet";
 import { type FaultProxy, faultProxy } from "@vgo/vnet/testing";
 import { body, sameFrame } from "../_support/feed.ts";
+import {
+  bodiesOfAllSizes,
+  EMPTY,
+  METHODS,
+  only,
+  type Pair,
+  type PairOptions,
+  PREFACE,
+  QUICK,
+  type SessionKind,
+  until,
+} from "./_sessions.ts";
 import type { Register } from "./conformance.ts";
-
-/** A way to have sessions. */
-export interface SessionKind {
-  readonly name: string;
-  /** Where to listen, on any port. */
-  readonly address: string;
-  readonly serving?: Pick<ServeOptions, "tls">;
-  readonly connecting?: Pick<ConnectOptions, "tls">;
-  /** What is dialled to get to a server. @default {where it listens} */
-  readonly dial?: (addr: Addr) => Address;
-  /** What a session sends before its first frame, in bytes. */
-  readonly preface: number;
-  /** Leaves out what takes real time. */
-  readonly brief?: boolean;
-}
-
-type Raw = Untyped;
-type Bytes = Uint8Array<ArrayBuffer>;
-/** Both ends of one session. */
-interface Pair {
-  readonly server: Server;
-  readonly client: Client;
-  readonly peer: ServerPeer;
-}
-interface PairOptions {
-  readonly serve?: ServeOptions;
-  readonly connect?: ConnectOptions;
-}
-
-const EMPTY = new Uint8Array(0);
-/** As fast as a heartbeat may be. */
-const QUICK = { interval: 100, timeout: 50 };
 
 /** Registers the tests of a kind. */
 export function sessionConformance(kind: SessionKind, register: Register = Deno.test): void {
@@ -177,7 +153,7 @@ export function sessionConformance(kind: SessionKind, register: Register = Deno.
       })();
       let got = 0;
       for await (const message of to.messages) {
-        assert(sameFrame(message.body, bodies[got]), `body ${got} of ${SIZES[got]} bytes`);
+        assert(sameFrame(message.body, bodies[got]), `body ${got} of ${bodies[got]?.length} bytes`);
         if (++got === bodies.length) break;
       }
       await sending;
@@ -454,64 +430,4 @@ export function sessionConformance(kind: SessionKind, register: Register = Deno.
     const [size, usual] = [client, plain].map(({ stats }) => stats.bytesIn);
     assertEquals(size, (usual ?? 0) - PREFACE + preface);
   });
-}
-
-const METHODS:
-  & NonNullable<ServeOptions<Raw>["methods"]>
-  & NonNullable<ConnectOptions<Raw>["methods"]> = {
-    echo: (input) => input,
-    refuse: () => {
-      throw new RpcError("NOT_FOUND", "No such thing");
-    },
-    never: (_input, { signal }) => {
-      return new Promise<Bytes>((_, reject) => {
-        signal.addEventListener("abort", () => reject(signal.reason));
-      });
-    },
-    slow: async (input, { signal }) => {
-      for (let n = 0; n < 5 && !signal.aborted; n++) await turn();
-      return input;
-    },
-    mirror: async function* (_input, { stream }) {
-      for await (const item of stream) yield item;
-    },
-  };
-
-/** Around every boundary: of a byte count, a WebSocket's length, a write, a piece of a message. */
-const SIZES = [
-  ...[0, 1, 2, 60, 61, 62, 63, 64, 65, 100, 125, 126, 127],
-  ...[65_535, 65_536].flatMap((
-    size,
-  ) => [size - 20, size - 19, size - 18, size - 17, size - 16, size]),
-  ...[131_072 - 529, 131_072 - 528, 131_072 - 527, 131_072, 262_144, 1_100_000],
-];
-let bodies: readonly Bytes[] | undefined;
-
-/** Made once: they are large. */
-function bodiesOfAllSizes(): readonly Bytes[] {
-  return bodies ??= SIZES.map((size, n) => body(size, n));
-}
-
-/** What a server sends over TCP before its first frame, in bytes. */
-const PREFACE = 8;
-
-/** The only client that a server has. */
-function only(server: Server): ServerPeer {
-  const [peer] = server.peers;
-  assert(peer !== undefined && server.peers.size === 1);
-  return peer;
-}
-
-/** Lets what waits for the network go on. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 1));
-}
-
-/** Waits for what both ends need a moment for. What never comes must fail a test, not hold it up. */
-async function until(holds: () => boolean): Promise<void> {
-  const latest = performance.now() + 20_000;
-  while (!holds()) {
-    assert(performance.now() < latest, `It never became true: ${holds}`);
-    await turn();
-  }
 }
