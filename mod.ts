@@ -26,115 +26,26 @@
  * @module
  */
 export { attach, Client, connect, serve } from "./src/runtime/api.ts";
-export { Addr } from "./src/base/addr.ts";
+export * from "./src/common.ts";
 export { json, raw, text } from "./src/contract/serializers.ts";
-export {
-  ClosedError,
-  ConnectError,
-  FrameError,
-  LimitError,
-  ProtocolError,
-  RpcError,
-  TimeoutError,
-  VnetError,
-} from "./src/base/errors.ts";
 
-export type { ClientConstructor } from "./src/runtime/client_type.ts";
-export type { Address, AddrInit, TransportName } from "./src/base/addr.ts";
-export type {
-  CloseCode,
-  DialCode,
-  Executed,
-  FrameErrorCode,
-  RpcCode,
-  RpcErrorOptions,
-  VnetErrorOptions,
-} from "./src/base/errors.ts";
-export type { CloseInfo, CloseOptions, DrainInfo, Lifecycle } from "./src/base/lifecycle.ts";
-export type {
-  Adoptable,
-  Bytes,
-  ByteTransport,
-  Clock,
-  DialOptions,
-  HttpOptions,
-  Initiator,
-  ListenOptions,
-  Logger,
-  MessageTransport,
-  Queued,
-  Runtime,
-  Side,
-  Transport,
-  TransportListener,
-  WaitOptions,
-} from "./src/base/types.ts";
-export type { ClientTls, ServerTls, TlsInfo } from "./src/base/tls.ts";
+export type { Bytes } from "./src/base/types.ts";
 export type {
   AnyContract,
   Api,
-  Args,
-  BodyIn,
   BodyOf,
-  Callable,
-  CallArgs,
   Issue,
-  LocalApi,
   Loose,
   MaybeSchema,
-  Message,
-  MessageOf,
   MessageSpec,
   MethodSpec,
   Outgoing,
-  Part,
-  RemoteApi,
-  Reply,
-  Result,
   Schema,
-  SendArgs,
   Serializer,
   SerializerFor,
-  Streamable,
-  Topic,
-  Types,
   Untyped,
   Validated,
 } from "./src/contract/types.ts";
-export type { ClientPeer } from "./src/client/client.ts";
-export type {
-  ClientEvent,
-  ConnectOptions,
-  Credential,
-  DialAddress,
-  Metadata,
-} from "./src/client/options.ts";
-export type { AttachOptions } from "./src/peer/attach.ts";
-export type {
-  CallContext,
-  CallOptions,
-  CallStream,
-  Handler,
-  Handlers,
-} from "./src/peer/call_options.ts";
-export type {
-  IncomingCall,
-  IncomingMessage,
-  Interceptor,
-  OutgoingCall,
-  OutgoingMessage,
-} from "./src/peer/interceptors.ts";
-export type { DropPolicy, PeerState, SendOptions } from "./src/peer/owner.ts";
-export type {
-  HeartbeatOptions,
-  LimitName,
-  Limits,
-  Overflow,
-  QueueOptions,
-  SessionOptions,
-} from "./src/peer/options.ts";
-export type { AnyPeer, Peer } from "./src/peer/peer.ts";
-export type { LimitCounts, PeerStats, RoundTrips, Traffic } from "./src/peer/stats.ts";
 export type { BroadcastOptions, BroadcastResult } from "./src/server/broadcast.ts";
 export type { ServerCloseOptions } from "./src/server/hub.ts";
 export type {
@@ -149,4 +60,3 @@ export type {
 export type { Registry } from "./src/server/registry.ts";
 export type { Server, ServerPeer } from "./src/server/server.ts";
 export type { ServerStats } from "./src/server/totals.ts";
-export type { Reconnect } from "./src/session/backoff.ts";

@@ -5,10 +5,11 @@
  *
  *     deno task bench:broadcast [--smoke] [--json] [--rounds 5]
  */
-import { compare, type Measured, medianOf, ratio, rivals } from "./_compare.ts";
+import { compare, type Measured, ratio, rivals } from "./_compare.ts";
 import { DENO_WEBSOCKET, type Kind, RAW, VNET, WS_DENO, WS_NODE } from "./_kinds.ts";
 import { oneCore, type Pair, placementNote, startAll } from "./_processes.ts";
 import { progressEnds } from "./_progress.ts";
+import { type Rated, rateOf, rateTable } from "./_rates.ts";
 import { type Goal, show } from "./_report.ts";
 import { scaled } from "./_settings.ts";
 
@@ -17,15 +18,6 @@ const COUNT = scaled(50, 2);
 const SIZE = 128;
 
 const KINDS: readonly Kind[] = [RAW, VNET, DENO_WEBSOCKET, WS_DENO, WS_NODE];
-
-/** One round of one contestant. */
-interface Round {
-  /** Messages delivered per second. */
-  readonly rate: number;
-  /** Processor time of a delivery, in µs. */
-  readonly server: number;
-  readonly client: number;
-}
 
 const title = `broadcast of ${SIZE} B to ${CONNECTIONS.toLocaleString("en")} connections, one core`;
 const all = await measureAll();
@@ -49,31 +41,12 @@ if (peer !== undefined) {
 progressEnds();
 show({
   title: "Broadcast",
-  tables: [{
-    title,
-    columns: [
-      { name: "", as: "text" },
-      { name: "deliveries/s", as: "count" },
-      { name: "of raw", as: "ratio" },
-      { name: "of the best peer", as: "ratio" },
-      { name: "server CPU µs", as: "decimal" },
-      { name: "clients CPU µs", as: "decimal" },
-    ],
-    rows: all.map((one) => [
-      one.kind.label,
-      medianOf(one, rateOf),
-      ratio(one, raw, rateOf),
-      ratio(one, peer, rateOf),
-      medianOf(one, ({ server }) => server),
-      medianOf(one, ({ client }) => client),
-    ]),
-    bars: 1,
-  }],
+  tables: [rateTable(title, all, { unit: "deliveries", clients: "clients" })],
   goals,
   notes: [placementNote],
 });
 
-async function measureAll(): Promise<Measured<Round>[]> {
+async function measureAll(): Promise<Measured<Rated>[]> {
   await using stack = new AsyncDisposableStack();
   const pairs = await startAll(KINDS, oneCore);
   for (const pair of pairs) {
@@ -83,7 +56,7 @@ async function measureAll(): Promise<Measured<Round>[]> {
   return await compare(title, pairs, measure);
 }
 
-async function measure(pair: Pair): Promise<Round> {
+async function measure(pair: Pair): Promise<Rated> {
   const deliveries = COUNT * CONNECTIONS;
   const bytes = deliveries * SIZE;
   await pair.client.ask("expect", { bytes, each: CONNECTIONS * SIZE });
@@ -96,8 +69,4 @@ async function measure(pair: Pair): Promise<Round> {
     server: cost.server / deliveries,
     client: cost.client / deliveries,
   };
-}
-
-function rateOf({ rate }: Round): number {
-  return rate;
 }

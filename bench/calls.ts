@@ -8,7 +8,7 @@
  * the next. Each has its own two processes, and they are measured in turns. vnet has all its defaults,
  * and its handler is an async function; its calls have deadlines, those of the others have none.
  */
-import { compare, type Measured, medianOf, ratio, rivals } from "./_compare.ts";
+import { compare, type Measured, ratio, rivals } from "./_compare.ts";
 import type { CallFigures, CallLoad } from "./_contestant.ts";
 import { DENO_WEBSOCKET, type Kind, RAW, VNET, WS_DENO, WS_NODE } from "./_kinds.ts";
 import {
@@ -21,6 +21,7 @@ import {
   twoCores,
 } from "./_processes.ts";
 import { progressEnds } from "./_progress.ts";
+import { type Between, type Rated, rateOf, rateTable } from "./_rates.ts";
 import { type Goal, show, type Table } from "./_report.ts";
 import { scaled } from "./_settings.ts";
 
@@ -44,6 +45,11 @@ interface Case {
   readonly ofPeer?: readonly [floor: number, stretch: number];
 }
 
+const LATENCY: Between<Round> = {
+  columns: [{ name: "p50 µs", as: "decimal" }, { name: "p99 µs", as: "decimal" }],
+  valuesOf: [({ p50 }) => p50 * 1_000, ({ p99 }) => p99 * 1_000],
+};
+
 const ONE_CORE: readonly Case[] = [
   { size: 128, inFlight: 1 },
   { size: 128, inFlight: 64, ofRaw: [0.3, 0.45], ofPeer: [9, 13] },
@@ -56,13 +62,7 @@ const AWAKE: readonly Case[] = [
 ];
 
 /** One round of one contestant. */
-interface Round extends CallFigures {
-  /** Calls per second. */
-  readonly rate: number;
-  /** Processor time of a call, in µs. */
-  readonly server: number;
-  readonly client: number;
-}
+interface Round extends CallFigures, Rated {}
 
 const tables: Table[] = [];
 const goals: Goal[] = [];
@@ -91,7 +91,7 @@ async function measureAll(
     const title = `calls, ${where}, ${size} B, ${inFlight} in flight`;
     const load = { size, inFlight, duration: DURATION };
     const all = await compare(title, pairs, (pair) => measure(pair, load));
-    tables.push(tableOf(title, all));
+    tables.push(rateTable(title, all, { unit: "calls" }, LATENCY));
     judge(`${where}, ${size} B, ${inFlight} in flight`, one, all);
   }
 }
@@ -106,34 +106,6 @@ async function measure(pair: Pair, load: CallLoad): Promise<Round> {
     rate: count / duration * 1_000,
     server: cost.server / count,
     client: cost.client / count,
-  };
-}
-
-function tableOf(title: string, all: readonly Measured<Round>[]): Table {
-  const { raw, peer } = rivals(all, rateOf);
-  return {
-    title,
-    columns: [
-      { name: "", as: "text" },
-      { name: "calls/s", as: "count" },
-      { name: "of raw", as: "ratio" },
-      { name: "of the best peer", as: "ratio" },
-      { name: "p50 µs", as: "decimal" },
-      { name: "p99 µs", as: "decimal" },
-      { name: "server CPU µs", as: "decimal" },
-      { name: "client CPU µs", as: "decimal" },
-    ],
-    rows: all.map((one) => [
-      one.kind.label,
-      medianOf(one, rateOf),
-      ratio(one, raw, rateOf),
-      ratio(one, peer, rateOf),
-      medianOf(one, ({ p50 }) => p50 * 1_000),
-      medianOf(one, ({ p99 }) => p99 * 1_000),
-      medianOf(one, ({ server }) => server),
-      medianOf(one, ({ client }) => client),
-    ]),
-    bars: 1,
   };
 }
 
@@ -164,8 +136,4 @@ function judge(name: string, one: Case, all: readonly Measured<Round>[]): void {
     const name = `p99 ÷ best peer (${steadiest?.kind.label})`;
     goal(name, ratio(vnet, steadiest, ({ p99 }) => p99), "less", [0.5]);
   }
-}
-
-function rateOf({ rate }: Round): number {
-  return rate;
 }

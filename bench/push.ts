@@ -7,10 +7,11 @@
  * The limit of the runtime is the same number of bytes, 64 KiB to a write. `ws` holds 64 messages together
  * by corking its socket; vnet's sender asks after as many whether there is room for more.
  */
-import { compare, type Measured, medianOf, ratio, rivals } from "./_compare.ts";
+import { compare, ratio, rivals } from "./_compare.ts";
 import { DENO_WEBSOCKET, FRAMES, type Kind, RAW, VNET, WS_DENO, WS_NODE } from "./_kinds.ts";
 import { oneCore, type Pair, placementNote, startAll } from "./_processes.ts";
 import { progressEnds } from "./_progress.ts";
+import { type Rated, rateOf, rateTable } from "./_rates.ts";
 import { type Goal, show, type Table } from "./_report.ts";
 import { scaled } from "./_settings.ts";
 
@@ -31,15 +32,6 @@ const SIZES: readonly {
   { name: "1 KiB", size: 1_024, ofRaw: [0.7, 0.9], ofPeer: [1.8, 2.5] },
   { name: "64 KiB", size: 65_536, ofRaw: [0.75, 1.1], ofPeer: [1.1, 1.6] },
 ];
-
-/** One round of one contestant. */
-interface Round {
-  /** Messages per second. */
-  readonly rate: number;
-  /** Processor time of a message, in µs. */
-  readonly server: number;
-  readonly client: number;
-}
 
 const tables: Table[] = [];
 const goals: Goal[] = [];
@@ -63,7 +55,7 @@ const goals: Goal[] = [];
       return round;
     });
     const { raw, vnet, peer } = rivals(all, rateOf);
-    tables.push(tableOf(`push, one core, ${name}`, all));
+    tables.push(rateTable(`push, one core, ${name}`, all, { unit: "messages" }));
     const goal = (what: string, value: number, [floor, stretch]: readonly [number, number]) =>
       goals.push({ name: `push, ${name}: ${what}`, value, floor, stretch, better: "more" });
     goal("rate ÷ raw", ratio(vnet, raw, rateOf), ofRaw);
@@ -73,7 +65,7 @@ const goals: Goal[] = [];
 progressEnds();
 show({ title: "Messages one way", tables, goals, notes: [placementNote] });
 
-async function measure(pair: Pair, size: number, count: number): Promise<Round> {
+async function measure(pair: Pair, size: number, count: number): Promise<Rated> {
   await pair.client.ask("expect", { bytes: size * count });
   let duration = 0;
   const cost = await pair.costOf(async () => {
@@ -87,32 +79,4 @@ async function measure(pair: Pair, size: number, count: number): Promise<Round> 
     server: cost.server / count,
     client: cost.client / count,
   };
-}
-
-function tableOf(title: string, all: readonly Measured<Round>[]): Table {
-  const { raw, peer } = rivals(all, rateOf);
-  return {
-    title,
-    columns: [
-      { name: "", as: "text" },
-      { name: "messages/s", as: "count" },
-      { name: "of raw", as: "ratio" },
-      { name: "of the best peer", as: "ratio" },
-      { name: "server CPU µs", as: "decimal" },
-      { name: "client CPU µs", as: "decimal" },
-    ],
-    rows: all.map((one) => [
-      one.kind.label,
-      medianOf(one, rateOf),
-      ratio(one, raw, rateOf),
-      ratio(one, peer, rateOf),
-      medianOf(one, ({ server }) => server),
-      medianOf(one, ({ client }) => client),
-    ]),
-    bars: 1,
-  };
-}
-
-function rateOf({ rate }: Round): number {
-  return rate;
 }

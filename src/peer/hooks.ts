@@ -73,6 +73,7 @@ export function guarded(logger: Logger | undefined): Logger | undefined {
     (message: string, fields?: Record<string, unknown>) => {
       try {
         const result: unknown = logger[level]?.(message, fields);
+        // As below.
         if (result instanceof Promise) result.catch(() => {});
       } catch {
         // A logger that fails has nowhere left to be reported to.

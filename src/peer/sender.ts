@@ -99,6 +99,7 @@ export class InOrder {
   /** Calls `use` when the bytes are there and all before it have been called. */
   run<T>(encoded: Encoded, use: (payload: Uint8Array) => Promise<T>): Promise<T> {
     if (this.#waiting >= this.#maxWaiting) {
+      // Its check may fail still, which is of no interest any more.
       Promise.resolve(encoded).catch(() => {});
       throw new LimitError(
         "QUEUE_FULL",

@@ -198,7 +198,8 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = Object.freeze({
   bytesPerSecond: Infinity,
 });
 
-const SERVER_ONLY = [
+/** The limits of a server that are none of a connection. */
+export const SERVER_LIMITS = [
   "maxConnections",
   "maxConnectionsPerHost",
   "maxUnregistered",
@@ -211,7 +212,7 @@ const SERVER_ONLY = [
 /** Fills in the defaults. @throws {RangeError} where a field makes no sense */
 export function resolveServerLimits(options: Partial<ServerLimits> = {}): ServerLimits {
   const limits = { ...DEFAULT_SERVER_LIMITS, ...options };
-  for (const name of SERVER_ONLY) {
+  for (const name of SERVER_LIMITS) {
     if (limits[name] >= 1) continue;
     throw new RangeError(
       `Cannot use options as 'limits.${name}' must be 1 or more: current value is ${limits[name]}`,

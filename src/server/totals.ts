@@ -6,6 +6,7 @@ import type { CloseCode } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { LimitName } from "../peer/options.ts";
 import type { LimitCounts, Load, Traffic } from "../peer/stats.ts";
+import { SERVER_LIMITS } from "./options.ts";
 
 /** What a server has done so far. */
 export interface ServerStats extends Traffic {
@@ -140,11 +141,5 @@ const LIMIT_NAMES: readonly LimitName[] = [
   "maxQueuedBytes",
   "maxInFlight",
   "maxStreams",
-  "maxConnections",
-  "maxConnectionsPerHost",
-  "maxUnregistered",
-  "maxGroups",
-  "maxQueuedBytesTotal",
-  "messagesPerSecond",
-  "bytesPerSecond",
+  ...SERVER_LIMITS,
 ];

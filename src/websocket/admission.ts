@@ -79,6 +79,7 @@ export async function admit(
       head ??= await readHead(transport, queue, HEAD_LIMITS);
       return await answer(head, transport, queue, gate);
     } catch (error) {
+      // Nobody is left to take the body, and what its source says of that is its own matter.
       if (error instanceof Refusal && late) error.response.body?.cancel().catch(() => {});
       if (error instanceof HttpError || error instanceof Refusal) return error;
       throw error;

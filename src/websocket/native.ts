@@ -140,6 +140,7 @@ export class NativeWebSocket implements WebSocketConn {
     if (this.#queuedBytes() < highWaterMark) return RESOLVED;
     if (this.#room === undefined) {
       this.#room = Promise.withResolvers<void>();
+      // A send that nobody awaits must not end the process; awaiting it still throws.
       this.#room.promise.catch(() => {});
       this.#pollRoom();
     }

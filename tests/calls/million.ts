@@ -6,8 +6,8 @@
  *
  * Prints its figures, and fails when anything grows with the number of calls.
  */
-import { connect, type Runtime, serve } from "@vgo/vnet";
-import { systemRuntime } from "../../src/runtime/system.ts";
+import { connect, serve } from "@vgo/vnet";
+import { countedRuntime } from "../soak/_measure.ts";
 
 const CALLS = Number(Deno.args[0] ?? 1_000_000);
 const IN_FLIGHT = 256;
@@ -15,34 +15,6 @@ const IN_FLIGHT = 256;
 const FAR = 2 ** 31 - 1;
 /** What is left may differ by so much, in bytes, however many calls there were. */
 const SLACK = 2 << 20;
-
-/** The system's runtime, which counts the timers that are set. */
-function counted(): { readonly runtime: Runtime; readonly timers: () => number } {
-  const system = systemRuntime();
-  let timers = 0;
-  const clock = {
-    now: () => system.clock.now(),
-    setTimer(at: number, run: () => void, background?: boolean): Disposable {
-      timers++;
-      let set = true;
-      const forget = () => {
-        if (set) timers--;
-        set = false;
-      };
-      const timer = system.clock.setTimer(at, () => (forget(), run()), background);
-      return { [Symbol.dispose]: () => (forget(), timer[Symbol.dispose]()) };
-    },
-  };
-  return {
-    timers: () => timers,
-    runtime: {
-      clock,
-      random: () => system.random(),
-      dial: (addr, options) => system.dial(addr, options),
-      listen: (addr, options) => system.listen(addr, options),
-    },
-  };
-}
 
 /** Bytes that are in use once nothing is left to collect; `undefined` without `--expose-gc`. */
 function heap(): number | undefined {
@@ -52,7 +24,7 @@ function heap(): number | undefined {
   return Deno.memoryUsage().heapUsed;
 }
 
-const { runtime, timers } = counted();
+const { runtime, timers } = countedRuntime();
 const body = new Uint8Array(16);
 await using server = await serve("127.0.0.1:0", { runtime, methods: { echo: (input) => input } });
 await using client = await connect(server.addr, { runtime });
