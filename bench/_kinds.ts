@@ -1,6 +1,7 @@
 /**
  * Who takes part in a comparison, and where each runs.
  */
+import { against, takesPart } from "./_settings.ts";
 
 /** The package that vnet is compared with, in the version that was measured. */
 export const WS = "npm:ws@8.23.0";
@@ -14,6 +15,18 @@ export interface Kind {
   readonly runtime: "deno" | "node";
   /** What it is in the comparison: the limit, the one that is judged, or another one of its sort. */
   readonly role: "raw" | "vnet" | "variant" | "peer";
+  /** The checkout that it is taken from. @default this one */
+  readonly root?: string;
+}
+
+/** Those that take part as the flags say; another version of what is judged stands right after it. */
+export function takingPart(kinds: readonly Kind[]): Kind[] {
+  return kinds.flatMap((kind) => {
+    if (kind.role === "raw") return [kind];
+    if (kind.role !== "vnet") return takesPart(kind.label) ? [kind] : [];
+    if (against === undefined) return [kind];
+    return [kind, { ...kind, label: `${kind.label}, other`, role: "variant", root: against }];
+  });
 }
 
 export const RAW: Kind = { label: "raw Deno.Conn", name: "raw", runtime: "deno", role: "raw" };

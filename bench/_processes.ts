@@ -2,7 +2,7 @@
  * The processes of a comparison: each end of each contestant is one, on a core of its own choosing.
  */
 import type { Kind } from "./_kinds.ts";
-import { WS } from "./_kinds.ts";
+import { takingPart, WS } from "./_kinds.ts";
 import type { Commands } from "./_worker.ts";
 
 /** On which core an end runs; `undefined`: on any. */
@@ -124,13 +124,13 @@ export class Pair implements AsyncDisposable {
   }
 }
 
-/** Those of the contestants that can run here: who is not there is told, and left out. */
+/** Those of the contestants that take part and can run here: who is not there is told, and left out. */
 export async function startAll(
   kinds: readonly Kind[],
   placement: Placement,
 ): Promise<Pair[]> {
   const pairs: Pair[] = [];
-  for (const kind of kinds) {
+  for (const kind of takingPart(kinds)) {
     try {
       pairs.push(await Pair.start(kind, placement));
     } catch (error) {
@@ -163,10 +163,10 @@ function onCore(command: readonly string[], core: number | undefined): readonly 
   return core === undefined ? command : ["taskset", "-c", String(core), ...command];
 }
 
-async function commandOf({ name, runtime }: Kind): Promise<string[]> {
+async function commandOf({ name, runtime, root }: Kind): Promise<string[]> {
   if (runtime === "node") return await (nodeCommand ??= makeNodeCommand());
   const allowed = ["--allow-net", "--allow-env", "--allow-sys"];
-  const program = `${HERE}/_deno_worker.ts`;
+  const program = `${root === undefined ? HERE : `${root}/bench`}/_deno_worker.ts`;
   return [Deno.execPath(), "run", ...allowed, `--v8-flags=${ENGINE}`, program, name];
 }
 

@@ -44,7 +44,7 @@ export function rateTable<R extends Rated>(
       one.kind.label,
       medianOf(one, rateOf),
       ratio(one, raw, rateOf),
-      ratio(one, peer, rateOf),
+      peer === undefined ? null : ratio(one, peer, rateOf),
       ...valuesOf.map((valueOf) => medianOf(one, valueOf)),
       medianOf(one, ({ server }) => server),
       medianOf(one, ({ client }) => client),

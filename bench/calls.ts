@@ -23,7 +23,7 @@ import {
 import { progressEnds } from "./_progress.ts";
 import { type Between, type Rated, rateOf, rateTable } from "./_rates.ts";
 import { type Goal, show, type Table } from "./_report.ts";
-import { scaled } from "./_settings.ts";
+import { scaled, wanted } from "./_settings.ts";
 
 const DURATION = scaled(500, 30);
 
@@ -89,6 +89,7 @@ async function measureAll(
   for (const one of cases) {
     const { size, inFlight } = one;
     const title = `calls, ${where}, ${size} B, ${inFlight} in flight`;
+    if (!wanted(title)) continue;
     const load = { size, inFlight, duration: DURATION };
     const all = await compare(title, pairs, (pair) => measure(pair, load));
     tables.push(rateTable(title, all, { unit: "calls" }, LATENCY));

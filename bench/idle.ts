@@ -9,7 +9,7 @@
  * has passed, so that what a beat leaves behind counts. The others have no heartbeat of their own.
  */
 import { median } from "./_stats.ts";
-import { DENO_WEBSOCKET, type Kind, RAW, VNET, WS_DENO, WS_NODE } from "./_kinds.ts";
+import { DENO_WEBSOCKET, type Kind, RAW, takingPart, VNET, WS_DENO, WS_NODE } from "./_kinds.ts";
 import { Pair, twoCores } from "./_processes.ts";
 import { progress, progressEnds } from "./_progress.ts";
 import { type Goal, show, type Table } from "./_report.ts";
@@ -27,7 +27,7 @@ const WATCH = scaled(30_000, 300);
 /** Each end of a connection is a descriptor of a process of its own, beside some others. */
 const SPARE = 64;
 
-const KINDS: readonly Kind[] = [RAW, VNET, DENO_WEBSOCKET, WS_DENO, WS_NODE];
+const KINDS: readonly Kind[] = takingPart([RAW, VNET, DENO_WEBSOCKET, WS_DENO, WS_NODE]);
 
 const memory = new Map<Kind, Map<number, number[]>>();
 const shares = { server: [] as number[], client: [] as number[] };

@@ -13,7 +13,7 @@ import { oneCore, type Pair, placementNote, startAll } from "./_processes.ts";
 import { progressEnds } from "./_progress.ts";
 import { type Rated, rateOf, rateTable } from "./_rates.ts";
 import { type Goal, show, type Table } from "./_report.ts";
-import { scaled } from "./_settings.ts";
+import { scaled, wanted } from "./_settings.ts";
 
 /** About how long one measurement takes, in ms. */
 const DURATION = scaled(400, 20);
@@ -43,6 +43,7 @@ const goals: Goal[] = [];
     await pair.connect(1, true);
   }
   for (const { name, size, ofRaw, ofPeer } of SIZES) {
+    if (!wanted(`push, one core, ${name}`)) continue;
     const counts = new Map(pairs.map((pair) => [pair, FIRST_COUNT]));
     const all = await compare(`push, ${name}`, pairs, async (pair) => {
       let round = await measure(pair, size, counts.get(pair) ?? FIRST_COUNT);
