@@ -2,13 +2,15 @@
  * Ways to split a byte stream into frames, each one pass over the same stream.
  *
  * The least that any splitter does is to find each frame and make a view of it; that copies nothing.
- * For vnet a connection copies chunks into the reader's memory, as a socket would.
+ * `callback` is given views of the stream as its chunks, and copies no more of them than it must. All
+ * others read: a connection copies what comes into the reader's memory, as a socket would.
  */
 import {
   ByteQueue,
   type Bytes,
   type ByteTransport,
   type Codec,
+  FrameDecoder,
   FrameStream,
 } from "../src/frames.ts";
 import { OutBuffer } from "../src/base/out_buffer.ts";
@@ -87,8 +89,17 @@ export function walkLines(last: number): (stream: Bytes) => void {
   };
 }
 
-/** The codec alone, in the loop of whoever reads. */
+/** Chunks that somebody else has read, given away: nothing is copied but frames that they cut. */
 export function callback<I, O>(stream: Bytes, chunk: number, codec: Codec<I, O>): void {
+  const decoder = new FrameDecoder(codec);
+  for (let at = 0; at < stream.length; at += chunk) {
+    decoder.push(stream.subarray(at, at + chunk));
+    while (decoder.next() !== undefined) sink++;
+  }
+}
+
+/** The codec alone, in the loop of whoever reads into its memory. */
+export function reads<I, O>(stream: Bytes, chunk: number, codec: Codec<I, O>): void {
   const queue = new ByteQueue();
   for (let at = 0; at < stream.length;) {
     const space = queue.space();

@@ -55,6 +55,7 @@ function group<I, O>(
       Deno.bench(name, { group, baseline: name === "walk", ...turns }, fn);
     bench("walk", () => walk(stream));
     bench("callback", () => split.callback(stream, chunk, codec));
+    bench("reads", () => split.reads(stream, chunk, codec));
     // Only what is declared async is awaited by the runner.
     bench("batches", async () => await split.batches(stream, chunk, codec));
     bench("for await", async () => await split.forAwait(stream, chunk, codec));

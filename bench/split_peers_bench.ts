@@ -3,8 +3,10 @@
  * These are the groups of the goals; the packages that are not there are left out.
  *
  * The baseline makes a view per frame of a stream that is there as a whole (for the longest frames: a
- * copy of each), and vnet gets chunks as in the other groups. The packages get the same chunks as
- * views, with no copy. One turn is one pass over the same stream.
+ * copy of each). The packages are given chunks that are views of the stream, with no copy, and so is
+ * vnet with "callback": its `FrameDecoder` takes what they take. "batches" and "for await" are of a
+ * `FrameStream`, whose connection copies each chunk into its memory, as a socket would: what the
+ * packages are spared. One turn is one pass over the same stream.
  */
 import { type Bytes, type Codec, lengthField, varint } from "../src/frames.ts";
 import { scaled, turns } from "./_settings.ts";

@@ -38,6 +38,7 @@ export type { CloseInfo, CloseOptions, Lifecycle } from "./base/lifecycle.ts";
 export type { ByteWriter } from "./base/out_buffer.ts";
 export type { Bytes, ByteTransport, Initiator, Queued } from "./base/types.ts";
 export type { Codec, FrameLimit } from "./codec/codec.ts";
+export { FrameDecoder } from "./codec/frame_decoder.ts";
 export { delimiter, line } from "./codec/delimiter.ts";
 export { fixed } from "./codec/fixed.ts";
 export { lengthField, type LengthFieldOptions } from "./codec/length_field.ts";

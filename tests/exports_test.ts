@@ -72,6 +72,7 @@ const ENTRY_POINTS: [string, object, string[]][] = [
   ["@vgo/vnet/frames", frames, [
     "ByteQueue",
     "ClosedError",
+    "FrameDecoder",
     "FrameError",
     "FrameStream",
     "LimitError",

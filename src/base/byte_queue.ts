@@ -3,9 +3,10 @@
  *
  * Owns the memory that a connection reads into, and how large it is. Knows no frame format and
  * reads nothing itself: a read loop asks for `space`, fills it, and lets a decoder take from the
- * front.
+ * front. Whoever has memory to give away may put it in the slab's place.
  *
- * 1. Unconsumed bytes are `buffer[start, end)`, always in one piece.
+ * 1. Unconsumed bytes are `buffer[start, end)`, always in one piece. `buffer` begins where its memory
+ *    does, so an index in it is an offset for views.
  * 2. Only memory behind `end` is ever written to, so a view that was taken stays as it is for ever.
  *    A slab is not used again, unless its owner knows that there is no view; when its tail is short,
  *    a new one takes over and the partial frame at its end, if there is one, is copied once.
@@ -24,6 +25,8 @@ const SHORT_IDLE_TAIL = 256;
 /** A connection is quiet again after so many reads in a row of at most so many bytes. */
 const QUIET_READS = 8;
 const QUIET_SIZE = 256;
+/** So many bytes are copied faster one by one. */
+const FEW_BYTES = 32;
 /** Needles whose search is remembered, so that a codec may look for several in turn. */
 const MAX_SEARCHES = 4;
 
@@ -54,7 +57,7 @@ interface Search {
  * ```
  */
 export class ByteQueue {
-  /** The present slab. Changes when `space` or `push` needs a new one. */
+  /** The present slab. Changes when `space` or `push` needs a new one, and with `adopt`. */
   buffer: Bytes = EMPTY;
   /** Where in `buffer` the unconsumed bytes begin. May be moved forward, up to `end`. */
   start = 0;
@@ -65,6 +68,10 @@ export class ByteQueue {
    * when it has to wait: it saves copies of a large frame. New bytes set it back to 0.
    */
   wanted = 0;
+  /** What `buffer` is made of: to ask it each time would cost a quarter of a view. */
+  #memory: ArrayBuffer = EMPTY.buffer;
+  /** Where in `buffer` the memory of this queue begins. */
+  #front = 0;
   #busy = false;
   #quietReads = 0;
   /** The most bytes that ever waited at once: so much of a header's claim is believed. */
@@ -89,7 +96,7 @@ export class ByteQueue {
   take(length: number): Bytes {
     const from = this.start;
     this.skip(length);
-    return new Uint8Array(this.buffer.buffer, from, length);
+    return new Uint8Array(this.#memory, from, length);
   }
 
   /**
@@ -217,21 +224,44 @@ export class ByteQueue {
   /** Uses the memory of what was consumed again. Only for an owner who knows that nobody has a view. */
   rewind(): void {
     const { buffer, start, end } = this;
+    const free = start - this.#front;
     // Copying no more than was consumed keeps the work linear.
-    if (start === 0 || end - start > start) return;
-    if (end > start) buffer.copyWithin(0, start, end);
-    this.#shift();
+    if (free === 0 || end - start > free) return;
+    if (end > start) buffer.copyWithin(this.#front, start, end);
+    this.#shift(this.#front);
   }
 
   /** Appends a copy of `data`. */
   push(data: Uint8Array): void {
-    if (this.buffer.length - this.end < data.length) {
-      const have = this.end - this.start;
-      this.#move(Math.max(have + data.length, this.#sizeFor(have, 0)));
+    const count = data.length;
+    const have = this.end - this.start;
+    if (this.buffer.length - this.end < count) {
+      this.#move(Math.max(have + count, this.#sizeFor(have, this.wanted)));
     }
-    this.buffer.set(data, this.end);
-    this.end += data.length;
+    const { buffer, end } = this;
+    if (count > FEW_BYTES) buffer.set(data, end);
+    else for (let i = 0; i < count; i++) buffer[end + i] = byte(data, i);
+    this.end = end + count;
     this.wanted = 0;
+    if (have + count > this.#proven) this.#proven = have + count;
+  }
+
+  /**
+   * Appends `data` itself where nothing waits, else a copy. Its memory is the queue's from then on:
+   * nobody must write to it any more, as views of it may have been taken.
+   */
+  adopt(data: Bytes): void {
+    if (this.end > this.start) return this.push(data);
+    const { buffer, byteOffset: start, length } = data;
+    // There is no space behind `end`, whatever follows it in memory.
+    this.buffer = new Uint8Array(buffer, 0, start + length);
+    this.#memory = buffer;
+    this.end = start + length;
+    this.start = start;
+    this.#front = start;
+    this.wanted = 0;
+    if (length > this.#proven) this.#proven = length;
+    if (this.#searches !== undefined) { for (const search of this.#searches) search.at = start; }
   }
 
   #index(at: number, count: number): number {
@@ -255,17 +285,19 @@ export class ByteQueue {
     const { buffer, start, end } = this;
     if (end > start) slab.set(buffer.subarray(start, end));
     this.buffer = slab;
-    this.#shift();
+    this.#memory = slab.buffer;
+    this.#front = 0;
+    this.#shift(0);
   }
 
-  /** The unconsumed bytes have been moved to the front. */
-  #shift(): void {
-    const { start } = this;
+  /** The unconsumed bytes have been moved so that they begin at `start`. */
+  #shift(start: number): void {
+    const by = this.start - start;
     if (this.#searches !== undefined) {
-      for (const search of this.#searches) search.at = Math.max(0, search.at - start);
+      for (const search of this.#searches) search.at = Math.max(start, search.at - by);
     }
-    this.start = 0;
-    this.end -= start;
+    this.start = start;
+    this.end -= by;
   }
 
   #searchFor(needle: number | Uint8Array): Search {

@@ -120,9 +120,8 @@ class LengthFieldCodec implements Codec<Uint8Array, Bytes> {
       input.wanted = total;
       return undefined;
     }
-    const from = input.start + this.#strip;
-    input.start += total;
-    return new Uint8Array(input.buffer.buffer, from, length);
+    input.start += this.#strip;
+    return input.take(length);
   }
 
   encode(frame: Uint8Array, output: ByteWriter): void {

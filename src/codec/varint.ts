@@ -79,7 +79,7 @@ class VarintCodec implements Codec<Uint8Array, Bytes> {
       input.wanted = at - input.start + length;
       return undefined;
     }
-    input.start = at + length;
-    return new Uint8Array(input.buffer.buffer, at, length);
+    input.start = at;
+    return input.take(length);
   }
 }

@@ -54,11 +54,19 @@ Deno.test("ByteQueue does as a plain list of bytes would, and leaves F16 what it
   const held: [view: Uint8Array, copy: Uint8Array][] = [];
   for (let step = 0; step < 30_000; step++) {
     const bytes = rng.bytes(rng.int(rng.int(50) === 0 ? 3_000 : 30)).map((byte) => byte & 3);
-    switch (rng.int(8)) {
+    switch (rng.int(9)) {
       case 0:
         queue.push(bytes);
         model.push(...bytes);
         break;
+      case 5: {
+        // Of what lies around it nothing may be taken, and nothing be written to.
+        const around = join("##", bytes, "##");
+        queue.adopt(around.subarray(2, -2));
+        held.push([around, around.slice()]);
+        model.push(...bytes);
+        break;
+      }
       case 1: {
         const space = queue.space(rng.int(2) * rng.int(5_000));
         assert(space.length > 0);
@@ -96,6 +104,30 @@ Deno.test("ByteQueue does as a plain list of bytes would, and leaves F16 what it
   }
   assert(held.length > 1_000);
   for (const [view, copy] of held) assert(sameFrame(view, copy), `seed ${seed}`);
+});
+
+Deno.test("ByteQueue.adopt() makes views of the memory that it was given, where nothing waits", () => {
+  const chunk = body(20).subarray(5, 15);
+  const queue = new ByteQueue();
+  queue.adopt(chunk);
+  const first = queue.take(4);
+  assertEquals([first.buffer === chunk.buffer, first], [true, body(4, 5)]);
+  queue.adopt(body(2, 15));
+  assertEquals(queue.length, 8);
+  const second = queue.take(8);
+  assertEquals([second.buffer === chunk.buffer, second], [false, body(8, 9)]);
+});
+
+Deno.test("ByteQueue.rewind() leaves alone what lies before memory that was given", () => {
+  const around = body(20);
+  const queue = new ByteQueue();
+  queue.adopt(around.subarray(5, 15));
+  queue.skip(6);
+  queue.rewind();
+  assertEquals([queue.start, queue.take(4)], [5, body(4, 11)]);
+  queue.rewind();
+  queue.space().fill(0xff);
+  assertEquals([around.subarray(0, 5), around.subarray(15)], [body(5), body(5, 15)]);
 });
 
 Deno.test("ByteQueue.indexOf() refuses a needle that can be nowhere", () => {
