@@ -85,7 +85,6 @@ const LOG_QUIET = 3_600_000;
 export class Connector implements CoreOwner {
   readonly core: PeerCore;
   readonly events: EventStream<ClientEvent>;
-  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly #options: ConnectorOptions;
   readonly #log: LogSummary;
   readonly #hooks: Hooks;
@@ -114,7 +113,6 @@ export class Connector implements CoreOwner {
     this.#options = options;
     const { runtime, logger, settings, serializer, id } = options;
     this.#clock = runtime.clock;
-    this.onMessage = options.onMessage;
     this.#handlers.addAll(options.methods);
     this.#log = new LogSummary(logger, this.#clock, { quiet: LOG_QUIET });
     this.#hooks = new Hooks(this.#log, (error) => {
@@ -178,6 +176,14 @@ export class Connector implements CoreOwner {
 
   peer(): AnyPeer {
     return this.#options.peer();
+  }
+
+  get listens(): boolean {
+    return this.#options.onMessage !== undefined;
+  }
+
+  onMessage(message: Message<unknown>): unknown {
+    return this.#options.onMessage?.(message);
   }
 
   handler(method: string): AnyHandler | undefined {

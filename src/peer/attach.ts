@@ -54,7 +54,6 @@ interface AttachedOptions {
 /** The owner of a core that has one link and no other after it. */
 class Attached implements CoreOwner {
   readonly core: PeerCore;
-  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly opened = Promise.withResolvers<void>();
   readonly #options: AttachedOptions;
   readonly #limits: WireLimits;
@@ -62,7 +61,6 @@ class Attached implements CoreOwner {
 
   constructor(options: AttachedOptions, session: AttachOptions<AnyContract, Side>) {
     this.#options = options;
-    this.onMessage = options.onMessage;
     this.#handlers.addAll(options.methods);
     const settings = resolveSession(session);
     this.#limits = wireLimits(settings);
@@ -91,6 +89,14 @@ class Attached implements CoreOwner {
 
   peer(): AnyPeer {
     return this.#options.peer();
+  }
+
+  get listens(): boolean {
+    return this.#options.onMessage !== undefined;
+  }
+
+  onMessage(message: Message<unknown>): unknown {
+    return this.#options.onMessage?.(message);
   }
 
   handler(method: string): AnyHandler | undefined {

@@ -7,52 +7,46 @@ import type { LimitName, RpcCode } from "../base/errors.ts";
 import type { CallEvents, RunningCall } from "../session/calls.ts";
 import { builtIn, demandMethod } from "./bodies.ts";
 import type { AnyHandler } from "./call_options.ts";
-import { IncomingCalls, type IncomingOptions } from "./incoming_calls.ts";
+import { type Handlers, IncomingCalls, type IncomingHost } from "./incoming_calls.ts";
 import { checkName } from "./names.ts";
-import { OutgoingCalls, type OutgoingOptions } from "./outgoing_calls.ts";
-import type { AnySerializer } from "./owner.ts";
+import { OutgoingCalls, type OutgoingHost } from "./outgoing_calls.ts";
 import type { Counters } from "./stats.ts";
 
-/** What the calls of a peer are made with. */
-export type PeerCallsOptions =
-  & Omit<OutgoingOptions, "counted" | "limitMet">
-  & IncomingOptions
-  & { readonly counters: Counters };
+/** What the calls of a peer need of it. */
+export interface CallsHost extends OutgoingHost, IncomingHost, Handlers {
+  readonly counters: Counters;
+}
 
 /** The calls of one peer. */
-export class PeerCalls implements CallEvents {
+export class PeerCalls implements CallEvents, Handlers {
   /** The calls that the application makes. */
   readonly outgoing: OutgoingCalls;
   /** The calls that the other end makes. */
   readonly incoming: IncomingCalls;
-  readonly #handlers = new HandlerTable();
-  readonly #counters: Counters;
-  readonly #serializer: AnySerializer;
+  readonly #host: CallsHost;
+  #handlers: HandlerTable | undefined;
 
-  constructor(options: PeerCallsOptions) {
-    const { counters, handler, serializer } = options;
-    this.#counters = counters;
-    this.#serializer = serializer;
-    this.outgoing = new OutgoingCalls({
-      ...options,
-      counted: () => counters.callsOut++,
-      limitMet: (limit) => counters.limit(limit),
-    });
-    this.incoming = new IncomingCalls({
-      ...options,
-      handler: (method) =>
-        this.#handlers.get(method) ?? handler(method) ?? builtIn(serializer, method),
-    });
+  constructor(host: CallsHost) {
+    this.#host = host;
+    this.outgoing = new OutgoingCalls(host);
+    this.incoming = new IncomingCalls(host, this);
   }
 
   /** Answers calls of a method from now on, until it is disposed of. */
   handle(method: string, handler: AnyHandler): Disposable {
-    demandMethod(this.#serializer.local, method);
+    demandMethod(this.#host.serializer.local, method);
+    this.#handlers ??= new HandlerTable();
     return this.#handlers.add(method, handler);
   }
 
+  /** What the peer has of its own, what its owner has for all, what every peer answers. */
+  handler(method: string): AnyHandler | undefined {
+    return this.#handlers?.get(method) ?? this.#host.handler(method) ??
+      builtIn(this.#host.serializer, method);
+  }
+
   onRequest(call: RunningCall): void {
-    this.#counters.callsIn++;
+    this.#host.counters.callsIn++;
     this.incoming.begin(call);
   }
 
@@ -61,7 +55,7 @@ export class PeerCalls implements CallEvents {
   }
 
   onLimit(limit: LimitName): void {
-    this.#counters.limit(limit);
+    this.#host.counters.limit(limit);
   }
 
   /** The peer is over. */

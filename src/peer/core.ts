@@ -20,38 +20,29 @@ import { type Link, linkOf } from "../stream/link.ts";
 import { inWords } from "./abort_with.ts";
 import { AWARE_TIMEOUT, Drain, GRACE } from "./drain.ts";
 import { type DriverEvents, SessionDriver } from "./driver.ts";
-import type { PeerCalls } from "./calls.ts";
 import { printable } from "./hooks.ts";
-import type { Inbox } from "./inbox.ts";
 import { LimitTally } from "./limit_tally.ts";
 import { type LimitName, wireLimits } from "./options.ts";
 import type { CoreOptions, CoreOwner, PeerState } from "./owner.ts";
-import { makeParts } from "./parts.ts";
+import { PeerParts } from "./parts.ts";
 import { PeerLog } from "./peer_log.ts";
 import { PingWaits } from "./ping_waits.ts";
-import { type SendQueue, tooLarge } from "./send_queue.ts";
-import type { Sender } from "./sender.ts";
+import { tooLarge } from "./send_queue.ts";
 import { Counters, type Load, type PeerStats } from "./stats.ts";
 
 /** A peer without types. */
-export class PeerCore implements DriverEvents {
+export class PeerCore extends PeerParts implements DriverEvents {
   readonly side: Side;
   readonly closed: Promise<DrainInfo>;
-  readonly inbox: Inbox;
-  readonly queue: SendQueue;
-  readonly sender: Sender;
-  readonly calls: PeerCalls;
   readonly counters: Counters;
-  readonly limits: LimitTally;
   id: string;
   state: PeerState = "connecting";
   localAddr: Addr = Addr.of(undefined);
   remoteAddr: Addr = Addr.of(undefined);
-  readonly #options: CoreOptions;
-  readonly #owner: CoreOwner;
   readonly #resolveClosed: (info: DrainInfo) => void;
-  readonly #pings: PingWaits;
-  readonly #log: PeerLog;
+  #limits: LimitTally | undefined;
+  #pings: PingWaits | undefined;
+  #log: PeerLog | undefined;
   #driver: SessionDriver | undefined;
   #drain: Drain | undefined;
   /** Whether the other end of the newest session has said that it goes away. */
@@ -66,31 +57,10 @@ export class PeerCore implements DriverEvents {
   #lost = 0;
 
   constructor(options: CoreOptions, owner: CoreOwner) {
-    this.#options = options;
-    this.#owner = owner;
+    super(options, owner);
     this.side = options.side;
     this.id = options.id;
     this.counters = new Counters(Date.now());
-    this.#pings = new PingWaits(options.clock);
-    this.#log = new PeerLog(options.log, this);
-    this.limits = new LimitTally(options, this.counters, owner, this.#log);
-    const { inbox, queue, sender, calls } = makeParts(options, owner, {
-      counters: this.counters,
-      log: this.#log,
-      machine: () => this.#driver?.machine.calls,
-      inFlight: () => this.#driver?.link.inFlight ?? 0,
-      open: () => this.state === "open",
-      wake: () => this.#driver?.link.wake(),
-      sendRefusal: () => this.#sendRefusal(),
-      callRefusal: (nested) => this.#callRefusal(nested),
-      taken: () => this.#taken(),
-      settled: () => this.#drain?.check(),
-      tooSlow: (reason) => this.end("SLOW_CONSUMER", reason),
-    });
-    this.inbox = inbox;
-    this.queue = queue;
-    this.sender = sender;
-    this.calls = calls;
     const { promise, resolve } = Promise.withResolvers<DrainInfo>();
     this.closed = promise;
     this.#resolveClosed = resolve;
@@ -100,17 +70,21 @@ export class PeerCore implements DriverEvents {
 
   /** The statistics without round trips. */
   get load(): Load {
-    return this.counters.load(this.openCalls, this.queue.queued);
+    return this.counters.load(this.openCalls, this.queued);
   }
 
   get stats(): PeerStats {
-    return this.counters.snapshot(this.openCalls, this.queue.queued);
+    return this.counters.snapshot(this.openCalls, this.queued);
   }
 
   /** Calls that have not ended, or whose end has not been written. */
   get openCalls(): number {
-    const { outgoing } = this.calls;
-    return outgoing.size + (this.#driver?.machine.calls?.callee.size ?? 0);
+    return this.callsWaiting + (this.#driver?.machine.calls?.callee.size ?? 0);
+  }
+
+  /** The limits that it has met. */
+  get limits(): LimitTally {
+    return this.#limits ??= new LimitTally(this.options, this.counters, this.owner, this.log);
   }
 
   ping(options: WaitOptions = {}): Promise<number> {
@@ -118,7 +92,7 @@ export class PeerCore implements DriverEvents {
     if (driver === undefined || !driver.machine.open) {
       return Promise.reject(this.#closedError("Cannot ping as there is no open link"));
     }
-    const answer = this.#pings.wait(driver.machine.ping(), options);
+    const answer = this.#pingWaits.wait(driver.machine.ping(), options);
     driver.flush();
     return answer;
   }
@@ -131,8 +105,8 @@ export class PeerCore implements DriverEvents {
    * @throws {TypeError | RangeError} where that cannot be encoded; the connection is as it was then
    */
   run(transport: Transport, hello?: (limits: WireLimits) => Hello): SessionDriver {
-    const { settings, serializer, clock, side, rates } = this.#options;
-    this.queue.outbox.rewind();
+    const { settings, serializer, clock, side, rates } = this.options;
+    this.rewind();
     this.#leaving = false;
     const link: Link = linkOf(transport);
     const limits = wireLimits(settings);
@@ -178,7 +152,7 @@ export class PeerCore implements DriverEvents {
   ): Promise<DrainInfo> {
     const { grace = GRACE, signal } = options;
     // A server that ends does not wait longer for one that was ending before.
-    if (retryAfter !== undefined) this.#drain?.wait(this.#options.clock, grace, signal);
+    if (retryAfter !== undefined) this.#drain?.wait(this.options.clock, grace, signal);
     this.#closing ??= this.#close(options, code, retryAfter);
     return this.#closing;
   }
@@ -189,7 +163,7 @@ export class PeerCore implements DriverEvents {
     const error = reason instanceof VnetError ? reason : undefined;
     const info: CloseInfo = { code: "ABORTED", reason: inWords(reason), initiator: "local" };
     this.finalize(error === undefined ? info : { ...info, error }, "abort");
-    this.inbox.abort();
+    this.abortInbox();
   }
 
   /** Ends the session with a word, and the peer with it, without waiting for what is queued. */
@@ -213,19 +187,20 @@ export class PeerCore implements DriverEvents {
     const driver = this.#driver;
     this.state = "closed";
     this.#end = info;
-    const unsent = this.queue.outbox.clear();
+    // Before the session ends: the room that the empty queue has is none to wait for.
+    const unsent = this.clearQueue(
+      this.#closedError("Cannot wait for room as the peer is closed"),
+    );
+    this.#pings?.reject(this.#closedError("Cannot ping as the peer is closed"));
     const cut = this.#cut ?? this.openCalls + this.#lost;
     const drain: DrainInfo = { ...info, unsent, cut, finished: Math.max(0, this.#openCalls - cut) };
-    // Before the session ends: the room that the empty queue has is none to wait for.
-    this.#settleWaits();
     if (how === "abort") {
       driver?.machine.linkEnded(info.error, false);
       driver?.abort();
     }
-    this.calls.end("The peer is closed");
-    this.inbox.close();
+    this.endParts("The peer is closed");
     this.#drain?.end();
-    this.#owner.finalized(drain);
+    this.owner.finalized(drain);
     if (driver === undefined || how === "abort") this.#resolveClosed(drain);
     else driver.done.then(() => this.#resolveClosed(drain));
   }
@@ -233,7 +208,7 @@ export class PeerCore implements DriverEvents {
   // ── what the machine tells ──
 
   onHello(hello: Hello): void {
-    this.#owner.helloReceived(hello);
+    this.owner.helloReceived(hello);
   }
 
   onOpen(_limits: WireLimits, welcome: Welcome | undefined): void {
@@ -241,7 +216,7 @@ export class PeerCore implements DriverEvents {
     if (this.state !== "draining") this.state = "open";
     this.#lost = 0;
     this.counters.links++;
-    this.#owner.sessionOpened(welcome);
+    this.owner.sessionOpened(welcome);
   }
 
   onMessage(topic: string, payload: Bytes, cost: number): void {
@@ -255,7 +230,7 @@ export class PeerCore implements DriverEvents {
       },
     };
     this.inbox.push({ topic, payload, cost, creditor });
-    if (this.inbox.size >= 256 && !this.inbox.hasReader) this.#log.unread();
+    if (this.inbox.size >= 256 && !this.inbox.hasReader) this.log.unread();
   }
 
   onRead(bytes: number): void {
@@ -293,19 +268,19 @@ export class PeerCore implements DriverEvents {
     else {
       this.counters.dropped++;
       this.counters.limit("maxMessageLength");
-      this.#owner.report(tooLarge());
+      this.owner.report(tooLarge());
     }
     this.#roomMade();
   }
 
   onPong(opaque: number, roundTrip: number): void {
     this.counters.roundTrip(roundTrip);
-    this.#pings.answered(opaque, roundTrip);
+    this.#pings?.answered(opaque, roundTrip);
   }
 
   onGoaway(retryAfter: number): void {
     this.#leaving = true;
-    this.#owner.goawayReceived(retryAfter);
+    this.owner.goawayReceived(retryAfter);
   }
 
   onEnd(end: SessionEnd): void {
@@ -313,43 +288,57 @@ export class PeerCore implements DriverEvents {
     const limit = end.error instanceof ProtocolError ? end.error.limit : undefined;
     if (limit !== undefined) this.limits.met(limit, opened ? undefined : PRE_WELCOME_MAX);
     this.#lost = end.openCalls;
-    this.#pings.reject(this.#closedError("Cannot ping as the link ended", end));
+    this.#pings?.reject(this.#closedError("Cannot ping as the link ended", end));
     this.#drain?.end();
     // An end of our own making has a better name than what it did to the link.
-    this.#owner.sessionEnded({ ...end, ...this.#end }, opened);
+    this.owner.sessionEnded({ ...end, ...this.#end }, opened);
     this.#roomMade();
   }
 
-  // ── private ──
+  // ── what the parts ask ──
 
-  #sendRefusal(): VnetError | undefined {
+  sendRefusal(): VnetError | undefined {
     if (this.state === "closed" || this.state === "draining") {
       return this.#closedError("Cannot send message as the peer is closed");
     }
-    if (this.state === "open" || this.#options.settings.queue.offline === "keep") return undefined;
+    if (this.state === "open" || this.options.settings.queue.offline === "keep") return undefined;
     return this.#closedError("Cannot send message as there is no open link");
   }
 
   /** A drain lets calls finish that were accepted, and what they call themselves. */
-  #callRefusal(nested: boolean): string | undefined {
+  callRefusal(nested: boolean): string | undefined {
     if (this.state === "draining" && nested) return undefined;
     if (this.state === "closed" || this.state === "draining") return "The peer is closed";
-    if (this.#options.settings.queue.offline === "keep") return undefined;
+    if (this.options.settings.queue.offline === "keep") return undefined;
     if (this.#leaving) return "The other end is going away";
     return this.state === "open" ? undefined : "There is no open link";
   }
 
   /** Whether a call of the other end is taken. It may have been made before that end could know. */
-  #taken(): boolean {
+  taken(): boolean {
     if (this.state === "open") return true;
     if (this.state !== "draining" || this.#drain?.aware !== false) return false;
     this.#openCalls++;
     return true;
   }
 
-  #roomMade(): void {
+  settled(): void {
     this.#drain?.check();
-    this.queue.checkRoom();
+  }
+
+  protected get log(): PeerLog {
+    return this.#log ??= new PeerLog(this.options.log, this);
+  }
+
+  // ── private ──
+
+  get #pingWaits(): PingWaits {
+    return this.#pings ??= new PingWaits(this.options.clock);
+  }
+
+  #roomMade(): void {
+    this.settled();
+    this.checkRoom();
   }
 
   async #close(
@@ -360,12 +349,12 @@ export class PeerCore implements DriverEvents {
     if (this.state === "open") {
       this.state = "draining";
       this.#openCalls = this.openCalls;
-      const idle = () => this.queue.outbox.frames === 0 && this.openCalls === 0;
+      const idle = () => this.messagesWaiting === 0 && this.openCalls === 0;
       const drain = new Drain(idle, retryAfter === undefined);
       this.#drain = drain;
       if (retryAfter !== undefined) this.#sayGoaway(drain, retryAfter, reason, grace);
-      if (!idle()) this.#log.closing(this.#openCalls, this.queue.outbox.frames);
-      if (!drain.aware || !idle()) await drain.wait(this.#options.clock, grace, signal);
+      if (!idle()) this.log.closing(this.#openCalls, this.messagesWaiting);
+      if (!drain.aware || !idle()) await drain.wait(this.options.clock, grace, signal);
       this.#drain = undefined;
     }
     if (this.#end === undefined) this.end(code, reason);
@@ -377,13 +366,8 @@ export class PeerCore implements DriverEvents {
     if (driver === undefined) return drain.told();
     const timeout = Math.min(grace, AWARE_TIMEOUT);
     const told = () => drain.told();
-    this.#pings.wait(driver.machine.goaway(retryAfter, reason), { timeout }).then(told, told);
+    this.#pingWaits.wait(driver.machine.goaway(retryAfter, reason), { timeout }).then(told, told);
     driver.flush();
-  }
-
-  #settleWaits(): void {
-    this.queue.fail(this.#closedError("Cannot wait for room as the peer is closed"));
-    this.#pings.reject(this.#closedError("Cannot ping as the peer is closed"));
   }
 
   #closedError(message: string, end?: CloseInfo): ClosedError {

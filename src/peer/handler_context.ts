@@ -16,11 +16,11 @@ import { ItemQueue } from "./item_queue.ts";
 import type { AnyPeer } from "./peer.ts";
 
 /** What a context needs of its peer. */
-export interface ContextOptions {
+export interface ContextHost {
   /** The peer as the application knows it. */
-  readonly peer: () => AnyPeer;
-  readonly wake: () => void;
-  readonly report: (error: unknown) => void;
+  peer(): AnyPeer;
+  wake(): void;
+  report(error: unknown): void;
 }
 
 const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
@@ -34,7 +34,7 @@ export class HandlerContext implements IncomingCall {
   readonly call: RunningCall;
   readonly calls: CallMachine;
   readonly bodies: MethodBodies;
-  readonly #options: ContextOptions;
+  readonly #host: ContextHost;
   #controller: AbortController | undefined;
   #reason: { readonly error: unknown } | undefined;
   #items: ItemQueue | undefined;
@@ -44,16 +44,16 @@ export class HandlerContext implements IncomingCall {
     call: RunningCall,
     calls: CallMachine,
     bodies: MethodBodies,
-    options: ContextOptions,
+    host: ContextHost,
   ) {
     this.call = call;
     this.calls = calls;
     this.bodies = bodies;
-    this.#options = options;
+    this.#host = host;
   }
 
   get peer(): AnyPeer {
-    return this.#options.peer();
+    return this.#host.peer();
   }
 
   get method(): string {
@@ -121,7 +121,7 @@ export class HandlerContext implements IncomingCall {
       consumed: (cost) => {
         if (flow === undefined) return;
         this.calls.consumed(flow, cost);
-        this.#options.wake();
+        this.#host.wake();
       },
       waiting: () => {},
       left: () => {},
@@ -137,7 +137,7 @@ export class HandlerContext implements IncomingCall {
   }
 
   #misfit(misfit: Misfit): RpcError {
-    if (misfit.fault === "validator") this.#options.report(misfit.cause);
+    if (misfit.fault === "validator") this.#host.report(misfit.cause);
     return misfitError("INVALID_ARGUMENT", "An item", misfit, { initiator: "remote" });
   }
 }

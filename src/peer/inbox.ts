@@ -10,6 +10,8 @@ import type { Bytes } from "../base/types.ts";
 import type { Message } from "../contract/types.ts";
 import { isPromiseLike, RESOLVED } from "../base/resolved.ts";
 import { Fifo } from "../base/fifo.ts";
+import type { Interception } from "./interceptors.ts";
+import type { AnyPeer } from "./peer.ts";
 
 /** Takes credit back for what was consumed. */
 export interface Creditor {
@@ -17,18 +19,22 @@ export interface Creditor {
   consumed(cost: number): void;
 }
 
-/** What an inbox is made with. */
-export interface InboxOptions {
+/** What an inbox needs of its peer. */
+export interface InboxHost {
   /** Gives the value of a body, now or later; throws or rejects when it is none. */
-  readonly decode: (payload: Bytes, topic: string) => unknown;
+  decode(payload: Bytes, topic: string): unknown;
   /** What stands between a message and the application. */
-  readonly receive: ((message: Message<unknown>, last: () => unknown) => unknown) | undefined;
-  /** The application's callback, if it gave one. */
-  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
+  readonly interception: Pick<Interception, "receive">;
+  /** The peer as the application knows it. */
+  peer(): AnyPeer;
+  /** Whether the application has given a callback. */
+  readonly listens: boolean;
+  /** Calls it. */
+  take(message: Message<unknown>): unknown;
   /** Takes what the callback throws. */
-  readonly report: (error: unknown) => void;
+  report(error: unknown): void;
   /** Takes what the decoder throws: the message is dropped. */
-  readonly undecodable: (error: unknown) => void;
+  undecodable(error: unknown): void;
 }
 
 interface Entry {
@@ -43,7 +49,7 @@ type Result = IteratorResult<Message<unknown>, undefined>;
 
 /** The inbox of one peer. */
 export class Inbox {
-  readonly #options: InboxOptions;
+  readonly #host: InboxHost;
   readonly #items = new Fifo<Item>();
   #busy = false;
   /** A loop's message is being prepared, which takes time. */
@@ -53,8 +59,8 @@ export class Inbox {
   #reader: Reader | undefined;
   #closed = false;
 
-  constructor(options: InboxOptions) {
-    this.#options = options;
+  constructor(host: InboxHost) {
+    this.#host = host;
   }
 
   /** Items that wait. */
@@ -64,26 +70,26 @@ export class Inbox {
 
   /** Whether somebody takes messages, or has begun to. */
   get hasReader(): boolean {
-    return this.#options.onMessage !== undefined || this.#reader !== undefined;
+    return this.#host.listens || this.#reader !== undefined;
   }
 
   /** Takes a message. */
   push(entry: Entry): void {
     this.#items.push(entry);
-    if (this.#options.onMessage === undefined) this.#reader?.wake();
-    else if (!this.#busy) this.#run(this.#options.onMessage);
+    if (!this.#host.listens) this.#reader?.wake();
+    else if (!this.#busy) this.#run();
   }
 
   /** Runs `hook` once every message before it has been handled by `onMessage`. */
   hook(hook: () => void): void {
-    if (this.#options.onMessage === undefined) return hook();
+    if (!this.#host.listens) return hook();
     this.#items.push(hook);
-    if (!this.#busy) this.#run(this.#options.onMessage);
+    if (!this.#busy) this.#run();
   }
 
   /** The messages, for one reader at a time. Leaving the loop closes nothing. */
   messages(): AsyncIterable<Message<unknown>> {
-    if (this.#options.onMessage !== undefined) {
+    if (this.#host.listens) {
       throw new TypeError("Cannot iterate messages as 'onMessage' was given and takes them all");
     }
     return { [Symbol.asyncIterator]: () => this.#read() };
@@ -104,7 +110,7 @@ export class Inbox {
     this.close();
   }
 
-  #run(onMessage: (message: Message<unknown>) => unknown): void {
+  #run(): void {
     this.#busy = true;
     for (let item = this.#items.shift(); item !== undefined; item = this.#items.shift()) {
       if (typeof item === "function") {
@@ -112,14 +118,14 @@ export class Inbox {
         continue;
       }
       const { creditor, cost } = item;
-      const result = this.#handOver(item, onMessage);
+      const result = this.#handOver(item);
       // `send` gives this one while there is room: to echo a message costs no turn then.
       if (result !== RESOLVED && isPromiseLike(result)) {
         const next = () => {
           creditor.consumed(cost);
-          this.#run(onMessage);
+          this.#run();
         };
-        Promise.resolve(result).catch(this.#options.report).then(next);
+        Promise.resolve(result).catch((error) => this.#host.report(error)).then(next);
         return;
       }
       creditor.consumed(cost);
@@ -128,19 +134,23 @@ export class Inbox {
   }
 
   /** Gives the promise to wait for, if there is one. */
-  #handOver(item: Entry, onMessage: (message: Message<unknown>) => unknown): unknown {
+  #handOver(item: Entry): unknown {
     const message = this.#decode(item);
     if (message === undefined) return undefined;
-    const { receive } = this.#options;
-    const give = (message: Message<unknown>) =>
-      receive === undefined ? onMessage(message) : receive(message, () => onMessage(message));
     try {
-      if (!isPromiseLike(message)) return give(message);
-      return Promise.resolve(message).then((message) => message && give(message));
+      if (!isPromiseLike(message)) return this.#give(message);
+      return Promise.resolve(message).then((message) => message && this.#give(message));
     } catch (error) {
-      this.#options.report(error);
+      this.#host.report(error);
       return undefined;
     }
+  }
+
+  #give(message: Message<unknown>): unknown {
+    const { interception: { receive } } = this.#host;
+    if (receive === undefined) return this.#host.take(message);
+    const { body, topic } = message;
+    return receive({ body, topic, peer: this.#host.peer() }, () => this.#host.take(message));
   }
 
   #read(): Reader {
@@ -195,7 +205,7 @@ export class Inbox {
   /** The message for a loop, now or later; never rejects. */
   #prepare(item: Entry): MaybeLater<Message<unknown> | undefined> {
     const message = this.#decode(item);
-    const { receive } = this.#options;
+    const { interception: { receive } } = this.#host;
     if (message === undefined || receive === undefined) return message;
     if (!isPromiseLike(message)) return this.#pass(message, receive);
     return message.then((message) => message && this.#pass(message, receive));
@@ -204,33 +214,34 @@ export class Inbox {
   /** Whether what stands in between lets a message through. */
   #pass(
     message: Message<unknown>,
-    receive: (message: Message<unknown>, last: () => unknown) => unknown,
+    receive: NonNullable<Interception["receive"]>,
   ): MaybeLater<Message<unknown> | undefined> {
     let passed: Message<unknown> | undefined;
     const last = () => void (passed = message);
     try {
-      const result = receive(message, last);
+      const { body, topic } = message;
+      const result = receive({ body, topic, peer: this.#host.peer() }, last);
       if (!isPromiseLike(result)) return passed;
       return Promise.resolve(result).then(() => passed, (error) => {
-        this.#options.report(error);
+        this.#host.report(error);
         return passed;
       });
     } catch (error) {
-      this.#options.report(error);
+      this.#host.report(error);
       return passed;
     }
   }
 
   #decode({ payload, topic }: Entry): MaybeLater<Message<unknown> | undefined> {
     try {
-      const body = this.#options.decode(payload, topic);
+      const body = this.#host.decode(payload, topic);
       if (!isPromiseLike(body)) return { body, topic };
       return Promise.resolve(body).then((body) => ({ body, topic }), (error) => {
-        this.#options.undecodable(error);
+        this.#host.undecodable(error);
         return undefined;
       });
     } catch (error) {
-      this.#options.undecodable(error);
+      this.#host.undecodable(error);
       return undefined;
     }
   }

@@ -17,30 +17,29 @@ import type { CallMachine } from "../session/call_machine.ts";
 import { encodeChecked, type Encoded, misfitError, ownMistake, Unfit } from "./bodies.ts";
 import type { AnyHandler } from "./call_options.ts";
 import { DeadlineTimer } from "./deadline_timer.ts";
-import { HandlerContext } from "./handler_context.ts";
+import { type ContextHost, HandlerContext } from "./handler_context.ts";
 import type { Interception } from "./interceptors.ts";
 import type { AnySerializer } from "./owner.ts";
-import type { AnyPeer } from "./peer.ts";
 import { leave, pump } from "./pump.ts";
 
 /** What the answering half of a peer needs of it. */
-export interface IncomingOptions {
+export interface IncomingHost extends ContextHost {
   readonly clock: Clock;
   readonly serializer: AnySerializer;
   /** What stands between a call and its handler. */
   readonly interception: Interception;
-  /** The handler of a method. */
-  readonly handler: (method: string) => AnyHandler | undefined;
-  /** The peer as the application knows it. */
-  readonly peer: () => AnyPeer;
   /** Whether a call is still taken. */
-  readonly taken: () => boolean;
+  taken(): boolean;
   /** The calls of the session that a call came on. */
-  readonly machine: () => CallMachine | undefined;
-  readonly wake: () => void;
-  readonly report: (error: unknown) => void;
+  machine(): CallMachine | undefined;
   /** A call has ended. */
-  readonly settled: () => void;
+  settled(): void;
+}
+
+/** Who knows the handlers. */
+export interface Handlers {
+  /** The handler of a method. */
+  handler(method: string): AnyHandler | undefined;
 }
 
 /** The clock is read for every so manieth call: reading it costs a tenth of a call. */
@@ -49,26 +48,28 @@ const NOTHING = new Uint8Array(0);
 
 /** The answering half of a peer. */
 export class IncomingCalls {
-  readonly #options: IncomingOptions;
+  readonly #host: IncomingHost;
+  readonly #handlers: Handlers;
   readonly #deadlines: DeadlineTimer<RunningCall>;
   #begun = 0;
   #now = -Infinity;
 
-  constructor(options: IncomingOptions) {
-    this.#options = options;
-    this.#deadlines = new DeadlineTimer(options.clock, (call) => this.#expire(call));
+  constructor(host: IncomingHost, handlers: Handlers) {
+    this.#host = host;
+    this.#handlers = handlers;
+    this.#deadlines = new DeadlineTimer(host.clock, (call) => this.#expire(call));
   }
 
   /** A call came. */
   begin(call: RunningCall): void {
-    const { handler: find, serializer, taken, machine, clock } = this.#options;
-    const calls = machine();
+    const host = this.#host;
+    const calls = host.machine();
     if (calls === undefined) return;
     const refuse = (code: RpcCode, message: string) =>
       calls.callee.fail(call, problem(code, message, true), NOTHING);
-    if (!taken()) return refuse("UNAVAILABLE", "The peer is closing");
-    const bodies = serializer.local.method(call.method);
-    const handler = bodies && find(call.method);
+    if (!host.taken()) return refuse("UNAVAILABLE", "The peer is closing");
+    const bodies = host.serializer.local.method(call.method);
+    const handler = bodies && this.#handlers.handler(call.method);
     if (bodies === undefined || handler === undefined) {
       return refuse("UNIMPLEMENTED", `There is no method '${call.method}'`);
     }
@@ -76,11 +77,11 @@ export class IncomingCalls {
       return refuse("INVALID_ARGUMENT", `The method '${call.method}' takes no stream`);
     }
     // What has waited behind slow handlers may be too late to begin.
-    if (++this.#begun % CLOCK_EVERY === 0) this.#now = clock.now();
+    if (++this.#begun % CLOCK_EVERY === 0) this.#now = host.clock.now();
     if (call.deadlineAt <= this.#now) {
       return refuse("DEADLINE_EXCEEDED", "There was no time to begin");
     }
-    const context = new HandlerContext(call, calls, bodies, this.#options);
+    const context = new HandlerContext(call, calls, bodies, host);
     const verdict = bodies.input.read(call.payload);
     if (isPending(verdict)) this.#later(context, verdict, (it) => this.#run(handler, context, it));
     else this.#run(handler, context, verdict);
@@ -113,7 +114,7 @@ export class IncomingCalls {
     }
     const { value } = verdict;
     context.input = value;
-    const { handle } = this.#options.interception;
+    const { handle } = this.#host.interception;
     try {
       let result: unknown;
       if (handle === undefined) {
@@ -138,11 +139,11 @@ export class IncomingCalls {
     Promise.resolve(work).then(
       (value) => {
         next(value);
-        this.#options.wake();
+        this.#host.wake();
       },
       (error) => {
         this.#threw(context, error);
-        this.#options.wake();
+        this.#host.wake();
       },
     );
   }
@@ -178,27 +179,27 @@ export class IncomingCalls {
       return this.#done(context);
     }
     this.#keep(context);
-    const { wake } = this.#options;
+    const host = this.#host;
     const pushed = () => {
       calls.pushed(flow);
-      wake();
+      host.wake();
     };
     context.onAbort(() => {
       flow.stop();
-      wake();
+      host.wake();
     });
     pump(items, flow, (item) => encodeChecked(body, item), pushed).then(
       () => {
         if (context.aborted) this.#threw(context, context.reason);
         else this.#done(context);
-        wake();
+        host.wake();
       },
       (error) => {
         this.#threw(context, error);
-        wake();
+        host.wake();
       },
     );
-    wake();
+    host.wake();
   }
 
   /** The input is none: the handler is not called. */
@@ -206,11 +207,11 @@ export class IncomingCalls {
     const { code, message, data } = misfitError("INVALID_ARGUMENT", "The input", misfit, {});
     let detail: Uint8Array = NOTHING;
     try {
-      if (data !== undefined) detail = this.#options.serializer.serialize(data);
+      if (data !== undefined) detail = this.#host.serializer.serialize(data);
     } catch {
       // Not every serializer can hold issues; the message names the first.
     }
-    if (misfit.fault === "validator") this.#options.report(misfit.cause);
+    if (misfit.fault === "validator") this.#host.report(misfit.cause);
     context.calls.callee.fail(context.call, problem(code, message, true), detail);
     this.#done(context);
   }
@@ -236,16 +237,16 @@ export class IncomingCalls {
 
   #failed({ call, calls }: HandlerContext, error: unknown): void {
     calls.callee.fail(call, problem("INTERNAL", "The handler failed"), NOTHING);
-    this.#options.report(error);
+    this.#host.report(error);
   }
 
   #failWith({ call, calls, started }: HandlerContext, error: RpcError): void {
     const { code, message, retryable, data } = error;
     let detail: Uint8Array = NOTHING;
     try {
-      if (data !== undefined) detail = this.#options.serializer.serialize(data);
+      if (data !== undefined) detail = this.#host.serializer.serialize(data);
     } catch (cause) {
-      this.#options.report(cause);
+      this.#host.report(cause);
     }
     const head = { ...problem(code, message, !started), retryable };
     calls.callee.fail(call, head, detail);
@@ -264,7 +265,7 @@ export class IncomingCalls {
     this.#deadlines.delete(call);
     call.running = undefined;
     context.finished();
-    this.#options.settled();
+    this.#host.settled();
   }
 
   #expire(call: RunningCall): void {

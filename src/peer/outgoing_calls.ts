@@ -23,35 +23,33 @@ import type { AnySerializer } from "./owner.ts";
 import type { AnyPeer } from "./peer.ts";
 import { DeadlineTimer } from "./deadline_timer.ts";
 import { checkName } from "./names.ts";
+import type { Counters } from "./stats.ts";
 import { type CallerInit, type CallHost, StreamCall, UnaryCall } from "./pending.ts";
 
 /** What the calls of a peer need of it. */
-export interface OutgoingOptions {
+export interface OutgoingHost {
   readonly clock: Clock;
   readonly serializer: AnySerializer;
   /** What stands between the application and its calls. */
   readonly interception: Interception;
   /** The peer as the application knows it. */
-  readonly peer: () => AnyPeer;
+  peer(): AnyPeer;
+  readonly counters: Pick<Counters, "callsOut" | "limit">;
   /** How long a call may take that does not say, in ms. */
   readonly callTimeout: number;
   /** Calls that may wait, and bytes. */
   readonly maxWaiting: number;
   readonly maxWaitingBytes: number;
   /** The calls of the open session. */
-  readonly machine: () => CallMachine | undefined;
+  machine(): CallMachine | undefined;
   /** Sends what the machine has to say. */
-  readonly wake: () => void;
+  wake(): void;
   /** The next place in the order of everything that is sent. */
-  readonly nextOrder: () => number;
+  nextOrder(): number;
   /** Why no call can be made now. `nested`: it is made for one that is being answered. */
-  readonly refusal: (nested: boolean) => string | undefined;
-  /** A call was made. */
-  readonly counted: () => void;
-  /** A call was not made since too much waits already. */
-  readonly limitMet: (limit: "maxInFlight" | "maxQueuedBytes") => void;
+  callRefusal(nested: boolean): string | undefined;
   /** A call has ended. */
-  readonly settled: () => void;
+  settled(): void;
 }
 
 /** Longer than this no call waits, in ms: what travels is a u32, and 24 days are for ever. */
@@ -66,16 +64,16 @@ const PARENT_ENDED = "The call that this one was made for has ended";
 export class OutgoingCalls implements CallHost {
   /** Calls that wait to be written. */
   readonly lane = new RequestLane();
-  readonly #options: OutgoingOptions;
+  readonly #host: OutgoingHost;
   readonly #deadlines: DeadlineTimer<PendingCall>;
   /** Calls whose input is still being checked. They are not in the lane. */
   readonly #unchecked = new Set<PendingCall>();
   #uncheckedBytes = 0;
   #now: number | undefined;
 
-  constructor(options: OutgoingOptions) {
-    this.#options = options;
-    this.#deadlines = new DeadlineTimer(options.clock, (call) => this.#expire(call));
+  constructor(host: OutgoingHost) {
+    this.#host = host;
+    this.#deadlines = new DeadlineTimer(host.clock, (call) => this.#expire(call));
   }
 
   /** Calls whose callers wait. */
@@ -84,10 +82,10 @@ export class OutgoingCalls implements CallHost {
   }
 
   call(method: string, input: unknown, options: CallOptions & Upload = {}): Promise<unknown> {
-    const { interception, peer } = this.#options;
+    const { interception } = this.#host;
     if (interception.call === undefined) return this.#call(method, input, options);
     try {
-      const call = { ...options, method, input, peer: peer() };
+      const call = { ...options, method, input, peer: this.#host.peer() };
       return interception.call(call, (call) => this.#call(call.method, call.input, call));
     } catch (error) {
       return Promise.reject(error);
@@ -95,14 +93,14 @@ export class OutgoingCalls implements CallHost {
   }
 
   stream(method: string, input: unknown, options: CallOptions & Upload = {}): CallStream<unknown> {
-    const { interception, peer } = this.#options;
+    const { interception } = this.#host;
     if (interception.stream === undefined) return this.#stream(method, input, options);
-    const call = { ...options, method, input, peer: peer() };
+    const call = { ...options, method, input, peer: this.#host.peer() };
     return interception.stream(call, (call) => this.#stream(call.method, call.input, call));
   }
 
   #call(method: string, input: unknown, options: CallOptions & Upload): Promise<unknown> {
-    const { timeout = this.#options.callTimeout } = options;
+    const { timeout = this.#host.callTimeout } = options;
     let begun: Begun;
     try {
       begun = this.#begin(method, input, "output", options, timeout);
@@ -145,30 +143,30 @@ export class OutgoingCalls implements CallHost {
   // ── CallHost ──
 
   get serializer(): AnySerializer {
-    return this.#options.serializer;
+    return this.#host.serializer;
   }
 
   /** The present instant, read once for what happens in one turn. */
   now(): number {
     if (this.#now === undefined) {
-      this.#now = this.#options.clock.now();
+      this.#now = this.#host.clock.now();
       queueMicrotask(() => this.#now = undefined);
     }
     return this.#now;
   }
 
   machine(): CallMachine | undefined {
-    return this.#options.machine();
+    return this.#host.machine();
   }
 
   wake(): void {
-    this.#options.wake();
+    this.#host.wake();
   }
 
   /** The caller knows the fate of its call. */
   forget(call: PendingCall): void {
     this.#deadlines.delete(call);
-    this.#options.settled();
+    this.#host.settled();
   }
 
   /** A call's deadline has come nearer. */
@@ -183,8 +181,8 @@ export class OutgoingCalls implements CallHost {
     const executed = FATES[call.state];
     if (call.state === "waiting") this.#drop(call);
     if (call.state !== "written") return executed;
-    this.#options.machine()?.caller.cancel(call, code);
-    this.#options.wake();
+    this.#host.machine()?.caller.cancel(call, code);
+    this.#host.wake();
     return executed;
   }
 
@@ -221,7 +219,7 @@ export class OutgoingCalls implements CallHost {
       payload: fits ? bodies.input.encode(input) : NOTHING,
       metadata: options.metadata,
       upload,
-      order: this.#options.nextOrder(),
+      order: this.#host.nextOrder(),
       deadline: Math.min(limit, deadline, parent?.deadline ?? Infinity),
       along: bodies.stream,
       answer,
@@ -235,19 +233,19 @@ export class OutgoingCalls implements CallHost {
     { signal, parent }: CallOptions,
   ): { readonly reason: unknown } | undefined {
     const refused = (code: RpcCode, why: string) => ({ reason: rpcError(code, why, "no") });
-    const { refusal, maxWaiting, maxWaitingBytes, machine, limitMet } = this.#options;
+    const { maxWaiting, maxWaitingBytes, counters } = this.#host;
     if (signal?.aborted) return { reason: signal.reason };
     if (parent?.signal.aborted) return refused("CANCELLED", PARENT_ENDED);
     if (verdict !== undefined && !isPending(verdict) && verdict.issues !== undefined) {
       return { reason: unfit(method, verdict) };
     }
-    const closed = refusal(parent !== undefined);
+    const closed = this.#host.callRefusal(parent !== undefined);
     if (closed !== undefined) return refused("UNAVAILABLE", closed);
     if (deadline <= this.now()) {
       return refused("DEADLINE_EXCEEDED", `Cannot call '${method}' as its time is over already`);
     }
     const { lane } = this;
-    const calls = machine();
+    const calls = this.machine();
     // What can be written as soon as this turn ends does not wait.
     const waiting = lane.size + this.#unchecked.size - (calls?.caller.room ?? 0);
     // A call on behalf of another must not wait for a place: two ends that wait for each other would.
@@ -256,7 +254,7 @@ export class OutgoingCalls implements CallHost {
     const many = crowded || waiting >= maxWaiting;
     const full = bytes > 0 && bytes + payload.length > maxWaitingBytes;
     if (!many && !full) return undefined;
-    limitMet(many ? "maxInFlight" : "maxQueuedBytes");
+    counters.limit(many ? "maxInFlight" : "maxQueuedBytes");
     return refused("RESOURCE_EXHAUSTED", `Cannot call '${method}' as too many calls wait already`);
   }
 
@@ -270,11 +268,11 @@ export class OutgoingCalls implements CallHost {
       const { signal } = parent;
       call.endWith(signal, (executed) => rpcError("CANCELLED", PARENT_ENDED, executed));
     }
-    this.#options.counted();
+    this.#host.counters.callsOut++;
     this.#deadlines.add(call);
     if (isPending(verdict)) return this.#hold(call, verdict);
     this.lane.push(call);
-    this.#options.wake();
+    this.#host.wake();
   }
 
   /** The call waits for the check of its input, within its own deadline. */
@@ -290,7 +288,7 @@ export class OutgoingCalls implements CallHost {
         call.state = "settled";
         call.giveUp(unfit(call.method, verdict));
       }
-      this.#options.wake();
+      this.#host.wake();
     });
   }
 

@@ -52,8 +52,10 @@ export interface AnySerializer extends PlainSerializer {
 
 /** Who owns a core, and decides what its ends mean. */
 export interface CoreOwner {
-  /** A message for the application; `undefined` where it iterates. */
-  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
+  /** Whether the application has given a callback for messages; else it iterates. */
+  readonly listens: boolean;
+  /** A message for that callback. */
+  onMessage(message: Message<unknown>): unknown;
   /** The peer, as the application knows it. */
   peer(): AnyPeer;
   /** What the application answers calls of a method with, whichever peer makes them. */

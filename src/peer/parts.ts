@@ -1,114 +1,238 @@
 /**
- * What a core consists of, put together: what arrives, what is sent, and the calls.
+ * What a core consists of beside its links: what arrives, what is sent, and the calls.
  *
- * Owns the wiring only. It is here since it is long, and says nothing of how a peer lives and ends.
+ * Owns when they are made, and what they know of their core: it is the host of each of them, and the base
+ * of the core and no object of its own, since there may be very many. Says nothing of how a peer lives
+ * and ends.
+ *
+ * 1. A part is made when it is first used. Whoever only looks makes none: most peers are quiet.
  */
-import type { VnetError } from "../base/errors.ts";
-import { ProtocolError } from "../base/errors.ts";
+import type { Clock, Queued } from "../base/types.ts";
+import { ProtocolError, type VnetError } from "../base/errors.ts";
+import type { CloseInfo } from "../base/lifecycle.ts";
+import { RESOLVED } from "../base/resolved.ts";
+import type { Message } from "../contract/types.ts";
 import type { CallMachine } from "../session/call_machine.ts";
+import type { ByteBudget } from "../session/outbox.ts";
 import { decodeMessage } from "./bodies.ts";
-import { PeerCalls } from "./calls.ts";
-import { Inbox } from "./inbox.ts";
-import type { CoreOptions, CoreOwner } from "./owner.ts";
+import type { AnyHandler } from "./call_options.ts";
+import { type CallsHost, PeerCalls } from "./calls.ts";
+import type { SessionDriver } from "./driver.ts";
+import { Inbox, type InboxHost } from "./inbox.ts";
+import type { Interception } from "./interceptors.ts";
+import type { LimitName, SessionSettings } from "./options.ts";
+import type { AnySerializer, CoreOptions, CoreOwner, DropPolicy, PeerState } from "./owner.ts";
+import type { AnyPeer } from "./peer.ts";
 import type { PeerLog } from "./peer_log.ts";
-import { SendQueue } from "./send_queue.ts";
-import { Sender } from "./sender.ts";
+import { SendQueue, type SendQueueHost } from "./send_queue.ts";
+import { Sender, type SenderHost } from "./sender.ts";
 import type { Counters } from "./stats.ts";
 
-/** What the parts need of their core. */
-export interface PartsHost {
-  readonly counters: Counters;
-  readonly log: PeerLog;
-  /** The calls of the open session. */
-  readonly machine: () => CallMachine | undefined;
-  /** Bytes handed to the network and not yet taken by it. */
-  readonly inFlight: () => number;
-  /** Whether there is an open link. */
-  readonly open: () => boolean;
-  /** Says that there is output. */
-  readonly wake: () => void;
-  /** Why nothing may be sent now. */
-  readonly sendRefusal: () => VnetError | undefined;
-  /** Why no call can be made now. */
-  readonly callRefusal: (nested: boolean) => string | undefined;
-  /** Whether a call of the other end is still taken. */
-  readonly taken: () => boolean;
-  /** A call has ended. */
-  readonly settled: () => void;
-  /** The other end is too slow for one who does not wait. */
-  readonly tooSlow: (reason: string) => void;
-}
+/** The base of a core. */
+export abstract class PeerParts implements InboxHost, SendQueueHost, SenderHost, CallsHost {
+  abstract readonly state: PeerState;
+  abstract readonly counters: Counters;
+  /** The newest session and its link. */
+  abstract readonly driver: SessionDriver | undefined;
+  protected readonly options: CoreOptions;
+  protected readonly owner: CoreOwner;
+  #inbox: Inbox | undefined;
+  #queue: SendQueue | undefined;
+  #sender: Sender | undefined;
+  #calls: PeerCalls | undefined;
+  #order = 0;
 
-/** The parts. */
-export interface Parts {
-  readonly inbox: Inbox;
-  readonly queue: SendQueue;
-  readonly sender: Sender;
-  readonly calls: PeerCalls;
-}
+  constructor(options: CoreOptions, owner: CoreOwner) {
+    this.options = options;
+    this.owner = owner;
+  }
 
-/** Makes the parts of one core. */
-export function makeParts(options: CoreOptions, owner: CoreOwner, host: PartsHost): Parts {
-  const { settings, serializer, clock, interception } = options;
-  const { limits, callTimeout } = settings;
-  const { counters, log, wake } = host;
-  const { receive } = interception;
-  const peer = () => owner.peer();
-  const report = (error: unknown) => owner.report(error);
-  let order = 0;
-  const nextOrder = () => order++;
-  const inbox = new Inbox({
-    decode: (payload, topic) => decodeMessage(serializer, topic, payload),
-    receive: receive && (({ body, topic }, last) => receive({ body, topic, peer: peer() }, last)),
-    onMessage: owner.onMessage,
-    report,
-    undecodable: (cause) => {
-      counters.dropped++;
-      const message =
-        "Cannot take message as its body is none for the serializer, or does not fit the contract";
-      report(new ProtocolError("BAD_FRAME", message, { cause }));
-    },
-  });
-  const queue: SendQueue = new SendQueue({
-    settings,
-    clock,
-    counters,
-    budget: options.budget,
-    nextOrder,
-    wake,
-    inFlight: host.inFlight,
-    open: host.open,
-    refusal: host.sendRefusal,
-    dropped: (frames, bytes, policy) => owner.dropped(frames, bytes, policy),
-    limitMet: (limit, value) => owner.limitMet(limit, value),
-    slow: () => log.slow(queue.queued.bytes),
-    caughtUp: (dropped) => log.caughtUp(dropped),
-    tooSlow: host.tooSlow,
-  });
-  const sender = new Sender({
-    serializer,
-    queue,
-    intercept: interception.send,
-    peer,
-    maxWaiting: limits.maxInFlight,
-  });
-  const calls = new PeerCalls({
-    clock,
-    serializer,
-    interception,
-    counters,
-    callTimeout,
-    maxWaiting: limits.maxInFlight,
-    maxWaitingBytes: Math.max(limits.maxQueuedBytes, limits.maxMessageLength),
-    machine: host.machine,
-    wake,
-    nextOrder,
-    refusal: host.callRefusal,
-    handler: (method) => owner.handler(method),
-    peer,
-    report,
-    taken: host.taken,
-    settled: host.settled,
-  });
-  return { inbox, queue, sender, calls };
+  /** What arrives. */
+  get inbox(): Inbox {
+    if (this.#inbox === undefined) {
+      this.#inbox = new Inbox(this);
+      if (this.state === "closed") this.#inbox.close();
+    }
+    return this.#inbox;
+  }
+
+  /** What is to be sent. */
+  get queue(): SendQueue {
+    return this.#queue ??= new SendQueue(this);
+  }
+
+  /** What turns values into what is to be sent. */
+  get sender(): Sender {
+    return this.#sender ??= new Sender(this);
+  }
+
+  /** The calls, both ways. */
+  get calls(): PeerCalls {
+    return this.#calls ??= new PeerCalls(this);
+  }
+
+  // ── for whoever only looks ──
+
+  /** What waits to be sent. */
+  get queued(): Queued {
+    return this.#queue?.queued ?? { bytes: this.inFlight(), frames: 0 };
+  }
+
+  /** Resolves when there is room for more. */
+  get ready(): Promise<void> {
+    return this.#queue?.ready ?? RESOLVED;
+  }
+
+  /** Calls whose callers wait. */
+  protected get callsWaiting(): number {
+    return this.#calls?.outgoing.size ?? 0;
+  }
+
+  /** Messages that wait. */
+  protected get messagesWaiting(): number {
+    return this.#queue?.outbox.frames ?? 0;
+  }
+
+  /** Something has left the queue. */
+  protected checkRoom(): void {
+    this.#queue?.checkRoom();
+  }
+
+  /** A link is over: what was handed to it in part goes out again. */
+  protected rewind(): void {
+    this.#queue?.outbox.rewind();
+  }
+
+  /** The peer is over: forgets what waits to be sent, and tells how much that was. */
+  protected clearQueue(error: VnetError): Queued {
+    const unsent = this.#queue?.outbox.clear() ?? { bytes: 0, frames: 0 };
+    this.#queue?.fail(error);
+    return unsent;
+  }
+
+  /** The peer is over: no calls, and no messages but those that are here. */
+  protected endParts(reason: string): void {
+    this.#calls?.end(reason);
+    this.#inbox?.close();
+  }
+
+  /** Forgets what has arrived. */
+  protected abortInbox(): void {
+    this.#inbox?.abort();
+  }
+
+  // ── what the parts ask and tell ──
+
+  get clock(): Clock {
+    return this.options.clock;
+  }
+
+  get serializer(): AnySerializer {
+    return this.options.serializer;
+  }
+
+  get settings(): SessionSettings {
+    return this.options.settings;
+  }
+
+  get interception(): Interception {
+    return this.options.interception;
+  }
+
+  get budget(): ByteBudget | undefined {
+    return this.options.budget;
+  }
+
+  get callTimeout(): number {
+    return this.options.settings.callTimeout;
+  }
+
+  get maxWaiting(): number {
+    return this.options.settings.limits.maxInFlight;
+  }
+
+  get maxWaitingBytes(): number {
+    const { maxQueuedBytes, maxMessageLength } = this.options.settings.limits;
+    return Math.max(maxQueuedBytes, maxMessageLength);
+  }
+
+  get listens(): boolean {
+    return this.owner.listens;
+  }
+
+  abstract sendRefusal(): VnetError | undefined;
+  abstract callRefusal(nested: boolean): string | undefined;
+  abstract taken(): boolean;
+  abstract settled(): void;
+  /** Ends the session with a word, and the peer with it, without waiting for what is queued. */
+  abstract end(code: CloseInfo["code"], reason: string): void;
+  /** What is logged of it. */
+  protected abstract readonly log: PeerLog;
+
+  peer(): AnyPeer {
+    return this.owner.peer();
+  }
+
+  machine(): CallMachine | undefined {
+    return this.driver?.machine.calls;
+  }
+
+  inFlight(): number {
+    return this.driver?.link.inFlight ?? 0;
+  }
+
+  open(): boolean {
+    return this.state === "open";
+  }
+
+  wake(): void {
+    this.driver?.link.wake();
+  }
+
+  nextOrder(): number {
+    return this.#order++;
+  }
+
+  decode(payload: Uint8Array<ArrayBuffer>, topic: string): unknown {
+    return decodeMessage(this.options.serializer, topic, payload);
+  }
+
+  take(message: Message<unknown>): unknown {
+    return this.owner.onMessage(message);
+  }
+
+  undecodable(cause: unknown): void {
+    this.counters.dropped++;
+    const message =
+      "Cannot take message as its body is none for the serializer, or does not fit the contract";
+    this.report(new ProtocolError("BAD_FRAME", message, { cause }));
+  }
+
+  report(error: unknown): void {
+    this.owner.report(error);
+  }
+
+  handler(method: string): AnyHandler | undefined {
+    return this.owner.handler(method);
+  }
+
+  dropped(frames: number, bytes: number, policy: DropPolicy): void {
+    this.owner.dropped(frames, bytes, policy);
+  }
+
+  limitMet(limit: LimitName, value: number): void {
+    this.owner.limitMet(limit, value);
+  }
+
+  slow(): void {
+    this.log.slow(this.queued.bytes);
+  }
+
+  caughtUp(dropped: number): void {
+    this.log.caughtUp(dropped);
+  }
+
+  tooSlow(reason: string): void {
+    this.end("SLOW_CONSUMER", reason);
+  }
 }

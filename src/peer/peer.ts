@@ -133,11 +133,11 @@ export class PeerFace<R extends Api, L extends Api> implements Peer<R, L> {
   }
 
   get queued(): Queued {
-    return this.#core.queue.queued;
+    return this.#core.queued;
   }
 
   get ready(): Promise<void> {
-    return this.#core.queue.ready;
+    return this.#core.ready;
   }
 
   get stats(): PeerStats {

@@ -19,31 +19,31 @@ import type { DropPolicy, SendOptions } from "./owner.ts";
 import type { Counters } from "./stats.ts";
 
 /** What a queue needs of its peer. */
-export interface SendQueueOptions {
+export interface SendQueueHost {
   readonly settings: SessionSettings;
   readonly clock: Clock;
   readonly counters: Counters;
   /** What all queues of a server may hold together. */
   readonly budget: ByteBudget | undefined;
   /** The next place in the order of everything that is sent. */
-  readonly nextOrder: () => number;
+  nextOrder(): number;
   /** Bytes handed to the network and not yet taken by it. */
-  readonly inFlight: () => number;
+  inFlight(): number;
   /** Whether there is an open link. */
-  readonly open: () => boolean;
+  open(): boolean;
   /** Why nothing may be sent now. */
-  readonly refusal: () => VnetError | undefined;
+  sendRefusal(): VnetError | undefined;
   /** Says that there is output. */
-  readonly wake: () => void;
+  wake(): void;
   /** Messages were dropped. */
-  readonly dropped: (frames: number, bytes: number, policy: DropPolicy) => void;
+  dropped(frames: number, bytes: number, policy: DropPolicy): void;
   /** A limit was met, for the first time since there was room. */
-  readonly limitMet: (limit: "maxQueuedBytes" | "maxQueuedBytesTotal", value: number) => void;
+  limitMet(limit: "maxQueuedBytes" | "maxQueuedBytesTotal", value: number): void;
   /** There is no room, or there is again and so many messages were dropped meanwhile. */
-  readonly slow: () => void;
-  readonly caughtUp: (dropped: number) => void;
+  slow(): void;
+  caughtUp(dropped: number): void;
   /** The peer is too slow for one that does not wait. */
-  readonly tooSlow: (reason: string) => void;
+  tooSlow(reason: string): void;
 }
 
 /** What became of a message, or why it was not accepted. */
@@ -53,16 +53,16 @@ type Outcome = "accepted" | "dropped" | VnetError;
 export class SendQueue {
   /** What waits. */
   readonly outbox: Outbox;
-  readonly #options: SendQueueOptions;
+  readonly #host: SendQueueHost;
   #ready: PromiseWithResolvers<void> | undefined;
   #full = false;
   /** Messages that were dropped since there was no room; `undefined`: there is some. */
   #lost: number | undefined;
   #drops: Map<DropPolicy, { frames: number; bytes: number }> | undefined;
 
-  constructor(options: SendQueueOptions) {
-    this.#options = options;
-    this.outbox = new Outbox(options.settings.limits.maxQueuedBytes, options.budget);
+  constructor(host: SendQueueHost) {
+    this.#host = host;
+    this.outbox = new Outbox(host.settings.limits.maxQueuedBytes, host.budget);
   }
 
   /** What waits, and what is being written. */
@@ -77,7 +77,7 @@ export class SendQueue {
 
   /** Resolves when there is room for more, or as the options say. */
   sendBytes(payload: Uint8Array, options: SendOptions = {}): Promise<void> {
-    const { signal, overflow = this.#options.settings.queue.overflow } = options;
+    const { signal, overflow = this.#host.settings.queue.overflow } = options;
     if (signal?.aborted) return handled(Promise.reject(signal.reason));
     if (options.ack) return handled(this.#sendAcked(payload, options, overflow));
     const outcome = this.#accept(payload, options, overflow, undefined);
@@ -85,7 +85,7 @@ export class SendQueue {
     // Who lets messages be dropped does not want to wait for the slow.
     if (this.#ready === undefined || overflow !== "wait") return RESOLVED;
     if (signal === undefined && options.timeout === undefined) return handled(this.#ready.promise);
-    const wait = startWait<void>(this.#options.clock, options, "wait for room in the queue");
+    const wait = startWait<void>(this.#host.clock, options, "wait for room in the queue");
     this.#ready.promise.then(wait.resolve, wait.reject);
     return handled(wait.promise);
   }
@@ -96,8 +96,8 @@ export class SendQueue {
     options: SendOptions = {},
     receipt?: Receipt,
   ): "sent" | "queued" | "full" {
-    const { overflow = this.#options.settings.queue.overflow } = options;
-    const clear = this.#options.open() && this.#ready === undefined;
+    const { overflow = this.#host.settings.queue.overflow } = options;
+    const clear = this.#host.open() && this.#ready === undefined;
     const outcome = this.#accept(payload, options, overflow, receipt);
     if (outcome === "accepted") return clear ? "sent" : "queued";
     if (outcome === "dropped" || isFull(outcome)) return "full";
@@ -107,9 +107,9 @@ export class SendQueue {
   /** Something has left: those who wait for room may go on. */
   checkRoom(): void {
     if (this.#ready === undefined && this.#lost === undefined) return;
-    if (this.#bytes() > this.#options.settings.queue.lowWaterMark) return;
+    if (this.#bytes() > this.#host.settings.queue.lowWaterMark) return;
     this.#full = false;
-    if (this.#lost !== undefined) this.#options.caughtUp(this.#lost);
+    if (this.#lost !== undefined) this.#host.caughtUp(this.#lost);
     this.#lost = undefined;
     this.#ready?.resolve();
     this.#ready = undefined;
@@ -122,7 +122,7 @@ export class SendQueue {
   }
 
   #sendAcked(payload: Uint8Array, options: SendOptions, overflow: Overflow): Promise<void> {
-    const { clock, settings } = this.#options;
+    const { clock, settings } = this.#host;
     const { timeout = settings.callTimeout, signal } = options;
     let over = false;
     const wait = startWait<void>(
@@ -149,11 +149,12 @@ export class SendQueue {
     overflow: Overflow,
     receipt: Receipt | undefined,
   ): Outcome {
-    const { settings: { limits, queue }, nextOrder, refusal, open, wake } = this.#options;
-    const refused = refusal();
+    const host = this.#host;
+    const { limits, queue } = host.settings;
+    const refused = host.sendRefusal();
     if (refused !== undefined) return refused;
     if (payload.length > limits.maxMessageLength) {
-      this.#options.counters.limit("maxMessageLength");
+      this.#host.counters.limit("maxMessageLength");
       return new LimitError(
         "TOO_LARGE",
         "maxMessageLength",
@@ -170,13 +171,13 @@ export class SendQueue {
       if (outcome !== "accepted") return outcome;
     }
     const replaced = key === undefined ? undefined : this.outbox.replace(key, topic, payload, how);
-    if (replaced === undefined) this.outbox.push(topic, payload, nextOrder(), how);
+    if (replaced === undefined) this.outbox.push(topic, payload, host.nextOrder(), how);
     else this.#countDrop(replaced, "key");
     if (this.#ready === undefined && this.#bytes() >= queue.highWaterMark) {
       this.#ready = Promise.withResolvers<void>();
       handled(this.#ready.promise);
     }
-    if (open()) wake();
+    if (host.open()) host.wake();
     return "accepted";
   }
 
@@ -185,7 +186,7 @@ export class SendQueue {
     let limit = this.outbox.limit(length, key);
     if (this.#lost === undefined) {
       this.#lost = 0;
-      this.#options.slow();
+      this.#host.slow();
     }
     // Where even all of them together would not make room none need go.
     if (policy === "drop-oldest" && this.outbox.limit(length, key, true) === undefined) {
@@ -197,14 +198,14 @@ export class SendQueue {
       }
     }
     if (limit === undefined) return "accepted";
-    const { limits } = this.#options.settings;
+    const { limits } = this.#host.settings;
     const max = limit === "maxQueuedBytes"
       ? limits.maxQueuedBytes
-      : this.#options.budget?.max ?? Infinity;
-    this.#options.counters.limit(limit);
+      : this.#host.budget?.max ?? Infinity;
+    this.#host.counters.limit(limit);
     if (!this.#full) {
       this.#full = true;
-      this.#options.limitMet(limit, max);
+      this.#host.limitMet(limit, max);
     }
     const reason = `${this.outbox.bytes} of ${limits.maxQueuedBytes} bytes wait already`;
     switch (policy) {
@@ -213,7 +214,7 @@ export class SendQueue {
         this.#countDrop(length, policy);
         return "dropped";
       case "disconnect":
-        this.#options.tooSlow(reason);
+        this.#host.tooSlow(reason);
         return new ClosedError(`Cannot send message as ${reason}`, {
           code: "SLOW_CONSUMER",
           reason,
@@ -233,7 +234,7 @@ export class SendQueue {
 
   /** A flood of drops is told once a turn. */
   #countDrop(bytes: number, policy: DropPolicy): void {
-    this.#options.counters.dropped++;
+    this.#host.counters.dropped++;
     if (this.#lost !== undefined && policy !== "key") this.#lost++;
     if (this.#drops === undefined) {
       this.#drops = new Map();
@@ -241,7 +242,7 @@ export class SendQueue {
         const drops = this.#drops ?? [];
         this.#drops = undefined;
         for (const [policy, { frames, bytes }] of drops) {
-          this.#options.dropped(frames, bytes, policy);
+          this.#host.dropped(frames, bytes, policy);
         }
       });
     }
@@ -279,7 +280,7 @@ export class SendQueue {
   }
 
   #bytes(): number {
-    return this.outbox.bytes + this.#options.inFlight();
+    return this.outbox.bytes + this.#host.inFlight();
   }
 }
 

@@ -12,34 +12,34 @@ import type { AnySerializer, SendOptions } from "./owner.ts";
 import type { AnyPeer } from "./peer.ts";
 import { checkSendOptions, type SendQueue } from "./send_queue.ts";
 
-/** What a sender is made with. */
-export interface SenderOptions {
+/** What a sender needs of its peer. */
+export interface SenderHost {
   readonly serializer: AnySerializer;
   readonly queue: SendQueue;
   /** What stands between the application and its messages. */
-  readonly intercept: Interception["send"];
+  readonly interception: Pick<Interception, "send">;
   /** The peer as the application knows it. */
-  readonly peer: () => AnyPeer;
+  peer(): AnyPeer;
   /** So many messages may wait for their check. */
   readonly maxWaiting: number;
 }
 
 /** Sends values to one peer. */
 export class Sender {
-  readonly #options: SenderOptions;
+  readonly #host: SenderHost;
   readonly #checks: InOrder;
 
-  constructor(options: SenderOptions) {
-    this.#options = options;
-    this.#checks = new InOrder(options.maxWaiting);
+  constructor(host: SenderHost) {
+    this.#host = host;
+    this.#checks = new InOrder(host.maxWaiting);
   }
 
   send(body: unknown, options?: SendOptions): Promise<void> {
-    const { intercept, peer } = this.#options;
+    const { send } = this.#host.interception;
     try {
-      if (intercept === undefined) return this.#send(body, options);
-      return intercept(
-        { ...options, body, peer: peer() },
+      if (send === undefined) return this.#send(body, options);
+      return send(
+        { ...options, body, peer: this.#host.peer() },
         (message) => this.#send(message.body, message),
       );
     } catch (error) {
@@ -48,16 +48,16 @@ export class Sender {
   }
 
   trySend(body: unknown, options?: SendOptions): "sent" | "queued" | "full" {
-    const { intercept, peer } = this.#options;
-    if (intercept === undefined) return this.#trySend(body, options);
-    return intercept(
-      { ...options, body, peer: peer() },
+    const { send } = this.#host.interception;
+    if (send === undefined) return this.#trySend(body, options);
+    return send(
+      { ...options, body, peer: this.#host.peer() },
       (message) => this.#trySend(message.body, message),
     );
   }
 
   #send(body: unknown, options: SendOptions | undefined): Promise<void> {
-    const { serializer, queue } = this.#options;
+    const { serializer, queue } = this.#host;
     checkSendOptions(options);
     const encoded = encodeMessage(serializer, options?.topic ?? "", body);
     if (encoded instanceof Uint8Array && this.#checks.idle) {
@@ -67,7 +67,7 @@ export class Sender {
   }
 
   #trySend(body: unknown, options: SendOptions | undefined): "sent" | "queued" | "full" {
-    const { serializer, queue } = this.#options;
+    const { serializer, queue } = this.#host;
     checkSendOptions(options);
     const encoded = encodeMessage(serializer, options?.topic ?? "", body);
     if (encoded instanceof Uint8Array) {

@@ -51,7 +51,6 @@ export class Admission implements CoreOwner {
   instance: Bytes = new Uint8Array(0);
   /** Whether it has said who it is. */
   asked = false;
-  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
   readonly hub: Hub;
   readonly #refusal: CloseCode | undefined;
   readonly #registered = Promise.withResolvers<HubPeer>();
@@ -66,8 +65,7 @@ export class Admission implements CoreOwner {
     this.registered = this.#registered.promise;
     // Only `Server.attach` waits for it; for the others a refusal is an event.
     this.registered.catch(() => {});
-    const { onMessage, interception } = hub.options;
-    this.onMessage = onMessage && ((message) => this.#peer && onMessage(message, this.#peer));
+    const { interception } = hub.options;
     const { log, options: { runtime: { clock } } } = hub;
     this.core = new PeerCore(
       { side: "server", id: "", settings, serializer, clock, log, interception, budget, rates },
@@ -86,6 +84,14 @@ export class Admission implements CoreOwner {
   peer(): HubPeer {
     if (this.#peer === undefined) throw new TypeError("Cannot give peer as it has not registered");
     return this.#peer;
+  }
+
+  get listens(): boolean {
+    return this.hub.options.onMessage !== undefined;
+  }
+
+  onMessage(message: Message<unknown>): unknown {
+    return this.#peer && this.hub.options.onMessage?.(message, this.#peer);
   }
 
   handler(method: string): AnyHandler | undefined {

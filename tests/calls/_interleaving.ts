@@ -71,7 +71,7 @@ class End {
       machine: () => this.machine,
       wake: () => {},
       nextOrder: () => order++,
-      refusal: () => undefined,
+      callRefusal: () => undefined,
       taken: () => true,
       interception: NO_INTERCEPTION,
       handler: (method) => world.handler(method, this),

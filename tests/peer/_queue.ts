@@ -34,7 +34,7 @@ export function makeQueue(
     nextOrder: () => order++,
     inFlight: () => 0,
     open: () => true,
-    refusal: () => undefined,
+    sendRefusal: () => undefined,
     wake: () => {},
     dropped: (frames, bytes, policy) => told.push(`drop ${frames} ${bytes} ${policy}`),
     limitMet: (limit, value) => told.push(`limit ${limit} ${value}`),
