@@ -1,35 +1,44 @@
 /**
  * What was received, and when the other end is told of it.
  *
- * An ACK goes out after so many frames, so many ms after the first of them, when the other end asks
- * for it, or when there is a grant to tell; whichever comes first. One ACK tells of all.
+ * Nobody waits for an ACK that was not asked for: it only bounds what the other end has to remember. So
+ * it rides with what is written anyway, and a link on which nothing is written sends one by itself only
+ * after many frames or a long time. Each would else cost as much as the message that it is for.
+ *
+ * 1. What was asked for goes out at once, and so does a grant.
+ * 2. One ACK tells of all; so does whatever else carries the count.
  */
 import { ProtocolError } from "../base/errors.ts";
 import { ReceiveCount } from "./numbering.ts";
 
-const EVERY = 32;
-const DELAY = 50;
+/** So many frames, or the first of them so many ms ago, are worth the bytes of an ACK beside others. */
+const RIDES = 32;
+const RIDES_AFTER = 50;
+/** So many are worth a write of its own, or the first of them after so many ms. */
+const ALONE = 256;
+const ALONE_AFTER = 10_000;
 
 /** The acknowledgements that one link owes. */
 export class Acks {
   readonly #received = new ReceiveCount();
   #unacked = 0;
-  #due = false;
-  #at = Infinity;
+  #asked = false;
+  /** When the first frame came that is not acknowledged; `Infinity`: none is. */
+  #since = Infinity;
 
   /** Tracked frames that were received. */
   get count(): number {
     return this.#received.count;
   }
 
-  /** Whether an ACK is to go out with what is written next. */
+  /** Whether an ACK is to go out, if need be by itself. */
   get due(): boolean {
-    return this.#due;
+    return this.#asked || this.#unacked >= ALONE;
   }
 
   /** When one will be due that is not yet; `Infinity`: never. */
   get dueAt(): number {
-    return this.#due ? Infinity : this.#at;
+    return this.due ? Infinity : this.#since + ALONE_AFTER;
   }
 
   /** Counts a tracked frame; `false` for one that was counted before. @throws {ProtocolError} */
@@ -40,27 +49,31 @@ export class Acks {
       throw new ProtocolError("PROTOCOL", `Cannot take frame as ${next}`);
     }
     if (arrival === "repeat") return false;
-    if (++this.#unacked >= EVERY) this.#due = true;
-    if (this.#at === Infinity) this.#at = now + DELAY;
+    if (this.#unacked++ === 0) this.#since = now;
     return true;
   }
 
   /** Wants an ACK with what is written next. */
   request(): void {
-    this.#due = true;
+    this.#asked = true;
   }
 
   /** Time has passed. */
   tick(now: number): void {
-    if (now >= this.#at) this.#due = true;
+    if (now >= this.dueAt) this.#asked = true;
   }
 
-  /** Takes the duty to write an ACK now, if there is one. */
-  take(): boolean {
-    if (!this.#due) return false;
-    this.#due = false;
+  /** Something else is written that carries the count. */
+  told(): void {
     this.#unacked = 0;
-    this.#at = Infinity;
+    this.#since = Infinity;
+  }
+
+  /** Takes the duty to write an ACK beside what is written now, if there is one. */
+  take(now: number): boolean {
+    if (!this.due && this.#unacked < RIDES && now < this.#since + RIDES_AFTER) return false;
+    this.#asked = false;
+    this.told();
     return true;
   }
 }

@@ -107,7 +107,9 @@ export class ControlFrames {
     if (ping !== undefined) control.encodePing(out, ping, this.count);
     const pong = this.#pings.takePong();
     if (pong !== undefined) control.encodePong(out, pong, this.count);
-    if (this.#acks.take()) control.encodeAck(out, this.count, this.#ports.takeGrant());
+    // Both say how much was accepted.
+    if (ping !== undefined || pong !== undefined) this.#acks.told();
+    if (this.#acks.take(now)) control.encodeAck(out, this.count, this.#ports.takeGrant());
   }
 
   /** Takes a frame; `false` for one that is none of these. @throws {ProtocolError} */

@@ -6,6 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import { OutBuffer } from "../../src/base/out_buffer.ts";
 import type { Bytes } from "../../src/base/types.ts";
 import { ControlFrames } from "../../src/session/control_frames.ts";
+import type { SessionMachine } from "../../src/session/machine.ts";
 import { Receipts } from "../../src/session/receipts.ts";
 import { FrameType } from "../../src/wire/constants.ts";
 import * as control from "../../src/wire/control.ts";
@@ -52,6 +53,37 @@ function makeControl(interval = Infinity): {
     return frames(out.toBytes());
   };
   return { frames: own, write, log };
+}
+
+/** An open server's machine, to which messages are pushed, all of them at 0. */
+function receiving(): {
+  readonly machine: SessionMachine;
+  readonly push: (count: number) => void;
+  /** What it writes at an instant. */
+  readonly written: (now: number) => string[];
+  /** The same with a message of its own. */
+  readonly reply: (now: number) => string[];
+} {
+  const pair = MachinePair.open();
+  const { machine, outbox } = pair.server;
+  const written = (now: number) => {
+    const names = machine.hasOutput ? frames(pair.server.output(now)) : [];
+    machine.idle();
+    return names;
+  };
+  return {
+    machine,
+    written,
+    push(count) {
+      for (let n = 0; n < count; n++) pair.client.outbox.push("", new Uint8Array(1));
+      pair.flush(pair.client);
+      pair.deliver(pair.server);
+    },
+    reply(now) {
+      outbox.push("", new Uint8Array(1));
+      return written(now);
+    },
+  };
 }
 
 /** A pair of machines that may call each other. */
@@ -119,23 +151,32 @@ Deno.test("ControlFrames.frame() takes a GOAWAY, and leaves what is none of its 
   assertEquals(frames.frame(FrameType.MSG, 0, goaway, 0, 0, 0), false);
 });
 
-Deno.test("SessionMachine acknowledges 32 frames at once, fewer after 50 ms, and what asks for it now", () => {
-  const pair = MachinePair.open();
-  const acks = () => frames(pair.server.output(pair.now)).filter((name) => name === "ACK").length;
-  const push = (count: number) => {
-    for (let n = 0; n < count; n++) pair.client.outbox.push("", new Uint8Array(1));
-    pair.flush(pair.client);
-    pair.deliver(pair.server);
-  };
+Deno.test("SessionMachine acknowledges 256 frames at once, and fewer after 10 s", () => {
+  const { machine, push, written } = receiving();
+  push(255);
+  assertEquals([written(0), machine.nextTimeout()], [[], 10_000]);
+  push(1);
+  assertEquals(written(0), ["ACK"]);
+  push(1);
+  machine.handleTimeout(9_999);
+  assertEquals([written(9_999), machine.nextTimeout()], [[], 10_000]);
+  machine.handleTimeout(10_000);
+  assertEquals([written(10_000), machine.nextTimeout()], [["ACK"], Infinity]);
+  push(1);
+  machine.ping();
+  assertEquals([written(10_001), machine.nextTimeout()], [["PING 1"], Infinity]);
+});
+
+Deno.test("SessionMachine lets an ACK ride with what is written after 32 frames or 50 ms", () => {
+  const { machine, push, reply } = receiving();
   push(31);
-  assertEquals([acks(), pair.server.machine.nextTimeout()], [0, 50]);
+  assertEquals(reply(49), ["MSG"]);
   push(1);
-  assertEquals(acks(), 1);
+  assertEquals(machine.hasOutput, false, "Nothing is written for the sake of the ACK");
+  assertEquals(reply(49), ["ACK", "MSG"]);
   push(1);
-  assertEquals([acks(), pair.server.machine.nextTimeout()], [0, 50]);
-  pair.now = 50;
-  pair.server.machine.handleTimeout(50);
-  assertEquals(acks(), 1);
+  assertEquals([reply(49), reply(50)], [["MSG"], ["ACK", "MSG"]]);
+  assertEquals(reply(200), ["MSG"], "There is nothing left to acknowledge");
 });
 
 Deno.test("SessionMachine.goaway() holds the other end's new calls, and lets all else go on", () => {
