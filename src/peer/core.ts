@@ -11,6 +11,7 @@ import type { Bytes, Initiator, Side, Transport, WaitOptions } from "../base/typ
 import { Addr } from "../base/addr.ts";
 import { ClosedError, ProtocolError, type RpcCode, VnetError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
+import type { Cast } from "../session/cast.ts";
 import type { RunningCall } from "../session/calls.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Holdup } from "../session/rate.ts";
@@ -95,6 +96,13 @@ export class PeerCore extends PeerParts implements DriverEvents {
     const answer = this.#pingWaits.wait(driver.machine.ping(), options);
     driver.flush();
     return answer;
+  }
+
+  /** Sends a message for many at once; `false` where it would have to wait, so that it must be queued. */
+  cast(cast: Cast, now: number): boolean {
+    if (this.state !== "open" || this.#driver?.cast(cast, now) !== true) return false;
+    this.counters.messagesOut++;
+    return true;
   }
 
   // ── links ──
@@ -221,14 +229,8 @@ export class PeerCore extends PeerParts implements DriverEvents {
 
   onMessage(topic: string, payload: Bytes, cost: number): void {
     this.counters.messagesIn++;
-    const driver = this.#driver;
-    if (driver === undefined) return;
-    const creditor = {
-      consumed: (cost: number) => {
-        driver.machine.consumed(cost);
-        driver.flush();
-      },
-    };
+    const creditor = this.#driver;
+    if (creditor === undefined) return;
     this.inbox.push({ topic, payload, cost, creditor });
     if (this.inbox.size >= 256 && !this.inbox.hasReader) this.log.unread();
   }

@@ -4,14 +4,19 @@
  * Owns the link, the timers of the session and of a pause in reading, and the output buffer. Protocol
  * decisions are the machine's.
  */
-import type { Bytes, Clock } from "../base/types.ts";
-import type { ProtocolError } from "../base/errors.ts";
+import type { Bytes, Clock, Initiator } from "../base/types.ts";
+import type { LimitName, ProtocolError, RpcCode } from "../base/errors.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
 import type { MachineEvents, MachineOptions, SessionEnd } from "../session/events.ts";
+import { ACK_TIMEOUT } from "../session/acks.ts";
+import type { RunningCall } from "../session/calls.ts";
+import type { Cast } from "../session/cast.ts";
 import { SessionMachine } from "../session/machine.ts";
 import type { Holdup } from "../session/rate.ts";
 import type { Link, LinkSink } from "../stream/link.ts";
+import type { Creditor } from "./inbox.ts";
 import { PRE_WELCOME_MAX } from "../wire/constants.ts";
+import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 
 /** How long the other end may take to end its direction too, in ms (WIRE.md section 5). */
 const LINGER = 1_000;
@@ -37,7 +42,7 @@ export type DriverOptions = Omit<MachineOptions, "preface"> & {
 };
 
 /** One session over one link. */
-export class SessionDriver implements LinkSink {
+export class SessionDriver implements LinkSink, MachineEvents, Creditor {
   /** The protocol. After telling it something, call `flush`. */
   readonly machine: SessionMachine;
   /** Resolves when the link is closed. */
@@ -50,6 +55,10 @@ export class SessionDriver implements LinkSink {
   readonly #finished: () => void;
   readonly #events: DriverEvents;
   readonly #frameTimeout: number;
+  /** How long a message of frames may be once the session is open. */
+  readonly #longest: number;
+  /** What was just received or written makes nothing due earlier than after so many ms. */
+  readonly #patience: number;
   /** When a whole message came last, and when bytes were looked for last in those that are not whole. */
   #wholeAt: number;
   #readAt = -Infinity;
@@ -57,6 +66,7 @@ export class SessionDriver implements LinkSink {
   #timer: Disposable | undefined;
   #timerAt = Infinity;
   #busy = false;
+  #receiving = false;
   #over = false;
   #pause: { readonly promise: Promise<void>; readonly end: () => void } | undefined;
 
@@ -68,29 +78,13 @@ export class SessionDriver implements LinkSink {
     this.link = link;
     this.#clock = options.clock;
     this.#frameTimeout = options.frameTimeout;
+    this.#patience = patienceOf(options);
     this.#wholeAt = options.clock.now();
     this.#events = events;
-    const longest = Math.max(LONG_MESSAGE, options.limits.recvBytes);
-    link.maxMessageLength = options.side === "client" ? longest : PRE_WELCOME_MAX;
-    const told: MachineEvents = {
-      onHello: (hello) => events.onHello(hello),
-      onOpen: (limits, welcome) => {
-        this.openedAt = this.#clock.now();
-        link.maxMessageLength = longest;
-        events.onOpen(limits, welcome);
-      },
-      onMessage: (topic, payload, cost) => events.onMessage(topic, payload, cost),
-      onDropped: (bytes) => events.onDropped(bytes),
-      onWritten: (sent) => events.onWritten(sent),
-      onPong: (opaque, roundTrip) => events.onPong(opaque, roundTrip),
-      onGoaway: (retryAfter) => events.onGoaway(retryAfter),
-      onRequest: (call) => events.onRequest(call),
-      onCancel: (call, code) => events.onCancel(call, code),
-      onLimit: (limit, whose) => events.onLimit(limit, whose),
-      onEnd: (end) => this.#ended(end, events),
-    };
+    this.#longest = Math.max(LONG_MESSAGE, options.limits.recvBytes);
+    link.maxMessageLength = options.side === "client" ? this.#longest : PRE_WELCOME_MAX;
     const machineOptions = { ...options, preface: link.bytes };
-    this.machine = new SessionMachine(machineOptions, told, options.clock.now());
+    this.machine = new SessionMachine(machineOptions, this, options.clock.now());
   }
 
   /** Begins to read and to write. */
@@ -103,6 +97,23 @@ export class SessionDriver implements LinkSink {
   flush(): void {
     if (this.machine.hasOutput) this.link.wake();
     this.#arm();
+  }
+
+  /** Sends a message for many at once; `false`: it has to wait, so it has to be queued. */
+  cast(cast: Cast, now: number): boolean {
+    const { link } = this;
+    if (!link.free) return false;
+    const frame = this.machine.cast(cast, now);
+    if (frame === undefined) return false;
+    this.#wroteAt = now;
+    link.write(frame);
+    this.#rearm(now);
+    return true;
+  }
+
+  /** The application is through with messages that cost so much. */
+  consumed(cost: number): void {
+    if (this.machine.consumed(cost) && !this.#receiving) this.flush();
   }
 
   /** Ends the link now, without a word. */
@@ -131,19 +142,19 @@ export class SessionDriver implements LinkSink {
     const { machine } = this;
     const now = this.#clock.now();
     this.#wholeAt = now;
+    this.#receiving = true;
     const rest = machine.receive(buffer, start, end, now);
+    this.#receiving = false;
     this.#events.onRead(rest - start);
     if (machine.holdup !== undefined) this.#hold(machine.holdup);
-    this.flush();
+    if (machine.stirred) this.flush();
+    else this.#rearm(now);
     return rest;
   }
 
   nextOutput(): OutBuffer | undefined {
     // A look at the clock costs as much as a frame.
-    if (!this.machine.hasOutput) {
-      this.machine.idle();
-      return undefined;
-    }
+    if (!this.machine.hasOutput) return undefined;
     this.#wroteAt = this.#clock.now();
     this.machine.fill(this.#output, this.#wroteAt);
     if (this.#output.length === 0) return undefined;
@@ -154,6 +165,7 @@ export class SessionDriver implements LinkSink {
 
   wrote(bytes: number): void {
     if (this.link.inFlight > 0) this.machine.wrote(this.#clock.now());
+    else this.machine.idle();
     this.#events.onWrote(bytes);
   }
 
@@ -166,6 +178,58 @@ export class SessionDriver implements LinkSink {
     this.machine.linkEnded(error, partial);
     if (this.#over) return;
     this.abort();
+  }
+
+  // ── MachineEvents: told on ──
+
+  onHello(hello: Hello): void {
+    this.#events.onHello(hello);
+  }
+
+  onOpen(limits: WireLimits, welcome: Welcome | undefined): void {
+    this.openedAt = this.#clock.now();
+    this.link.maxMessageLength = this.#longest;
+    this.#events.onOpen(limits, welcome);
+  }
+
+  onMessage(topic: string, payload: Bytes, cost: number): void {
+    this.#events.onMessage(topic, payload, cost);
+  }
+
+  onDropped(bytes: number): void {
+    this.#events.onDropped(bytes);
+  }
+
+  onWritten(sent: boolean): void {
+    this.#events.onWritten(sent);
+  }
+
+  onPong(opaque: number, roundTrip: number): void {
+    this.#events.onPong(opaque, roundTrip);
+  }
+
+  onGoaway(retryAfter: number): void {
+    this.#events.onGoaway(retryAfter);
+  }
+
+  onRequest(call: RunningCall): void {
+    this.#events.onRequest(call);
+  }
+
+  onCancel(call: RunningCall, code: RpcCode): void {
+    this.#events.onCancel(call, code);
+  }
+
+  onLimit(limit: LimitName, whose: Initiator): void {
+    this.#events.onLimit(limit, whose);
+  }
+
+  onEnd(end: SessionEnd): void {
+    this.#disarm();
+    // What still arrives is to be read, and thrown away: else it would destroy the farewell.
+    this.#pause?.end();
+    if (!this.#over) this.#finish(end);
+    this.#events.onEnd(end);
   }
 
   // ── private ──
@@ -182,14 +246,6 @@ export class SessionDriver implements LinkSink {
     this.#events.onHeld(holdup);
   }
 
-  #ended(end: SessionEnd, events: MachineEvents): void {
-    this.#disarm();
-    // What still arrives is to be read, and thrown away: else it would destroy the farewell.
-    this.#pause?.end();
-    if (!this.#over) this.#finish(end);
-    events.onEnd(end);
-  }
-
   #finish(end: SessionEnd): void {
     // Nothing can be said to an end that is gone.
     if (end.code === "LINK_LOST" || end.code === "WRITE_TIMEOUT") return this.abort();
@@ -200,6 +256,11 @@ export class SessionDriver implements LinkSink {
       this.link.abort();
       this.#finished();
     });
+  }
+
+  /** As `#arm`, after what makes nothing due before so much time has passed. */
+  #rearm(now: number): void {
+    if (this.#timerAt > now + this.#patience) this.#arm();
   }
 
   /** A timer that is too early only asks again, so one that is armed is moved forward only. */
@@ -242,4 +303,9 @@ export class SessionDriver implements LinkSink {
     this.#timer = undefined;
     this.#timerAt = Infinity;
   }
+}
+
+function patienceOf({ heartbeat, frameTimeout, writeTimeout }: DriverOptions): number {
+  const interval = heartbeat === false ? Infinity : heartbeat.interval;
+  return Math.min(frameTimeout, writeTimeout, interval, ACK_TIMEOUT);
 }

@@ -5,8 +5,10 @@ import type { Clock } from "../base/types.ts";
 import { ClosedError, TimeoutError } from "../base/errors.ts";
 import { startWait } from "../base/wait.ts";
 import type { PeerCore } from "../peer/core.ts";
+import type { SessionSettings } from "../peer/options.ts";
 import type { SendOptions } from "../peer/owner.ts";
 import type { AnyPeer } from "../peer/peer.ts";
+import { Cast } from "../session/cast.ts";
 
 /** Options of `broadcast`. */
 export interface BroadcastOptions extends SendOptions {
@@ -33,8 +35,7 @@ export interface BroadcastResult<P = AnyPeer> {
 /** What a broadcast needs of its server. */
 export interface BroadcastContext {
   readonly clock: Clock;
-  /** How long to wait for acknowledgements unless the options say, in ms. */
-  readonly ackTimeout: number;
+  readonly settings: SessionSettings;
 }
 
 /**
@@ -47,15 +48,21 @@ export async function broadcast<P>(
   receivers: Iterable<readonly [peer: P, core: PeerCore]>,
   payload: Uint8Array,
   options: BroadcastOptions,
-  { clock, ackTimeout }: BroadcastContext,
+  { clock, settings }: BroadcastContext,
 ): Promise<BroadcastResult<P>> {
-  const { ack = false, signal, timeout = ackTimeout } = options;
+  const { ack = false, signal, timeout = settings.callTimeout } = options;
   signal?.throwIfAborted();
   // Who is slow must not decide what the others get.
   const how: BroadcastOptions = { overflow: "drop-newest", ...options };
+  const cast = castOf(payload, how, settings);
+  const now = clock.now();
   const result = { sent: 0, queued: 0, skipped: 0 };
   const acks = new AckRound<P>();
   for (const [peer, core] of receivers) {
+    if (cast !== undefined && core.cast(cast, now)) {
+      result.sent++;
+      continue;
+    }
     const receipt = ack ? acks.expect(peer) : undefined;
     const outcome = core.state === "open" ? core.queue.trySendBytes(payload, how, receipt) : "full";
     if (outcome === "full") {
@@ -67,6 +74,19 @@ export async function broadcast<P>(
   }
   if (ack) await acks.wait(clock, signal === undefined ? { timeout } : { timeout, signal });
   return { ...result, ...acks.result() };
+}
+
+/** What goes at once to those for whom nothing waits; `undefined`: it goes through every queue. */
+function castOf(
+  payload: Uint8Array,
+  { topic = "", ack, key }: BroadcastOptions,
+  { limits, queue }: SessionSettings,
+): Cast | undefined {
+  if (ack || key !== undefined || payload.length > Cast.MAX_LENGTH) return undefined;
+  // To break a limit, or to be so much that senders are to wait, is a matter of the queue.
+  if (payload.length > limits.maxMessageLength) return undefined;
+  const cast = new Cast(topic, payload);
+  return cast.size < queue.highWaterMark ? cast : undefined;
 }
 
 /** Sends a body to all who have an id, at once; tells whether any of them took it. */

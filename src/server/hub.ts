@@ -172,8 +172,8 @@ export class Hub implements AcceptEvents {
 
   /** Hands a body to every registered client, or to those that the options name. */
   broadcast(payload: Uint8Array, options: BroadcastOptions): Promise<BroadcastResult<HubPeer>> {
-    const { runtime: { clock }, settings: { callTimeout } } = this.options;
-    const context = { clock, ackTimeout: callTimeout };
+    const { runtime: { clock }, settings } = this.options;
+    const context = { clock, settings };
     return broadcast(this.#receivers(options), payload, options, context);
   }
 

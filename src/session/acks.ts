@@ -16,7 +16,7 @@ const RIDES = 32;
 const RIDES_AFTER = 50;
 /** So many are worth a write of its own, or the first of them after so many ms. */
 const ALONE = 256;
-const ALONE_AFTER = 10_000;
+export const ACK_TIMEOUT = 10_000;
 
 /** The acknowledgements that one link owes. */
 export class Acks {
@@ -38,7 +38,7 @@ export class Acks {
 
   /** When one will be due that is not yet; `Infinity`: never. */
   get dueAt(): number {
-    return this.due ? Infinity : this.#since + ALONE_AFTER;
+    return this.due ? Infinity : this.#since + ACK_TIMEOUT;
   }
 
   /** Counts a tracked frame; `false` for one that was counted before. @throws {ProtocolError} */

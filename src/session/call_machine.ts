@@ -9,17 +9,21 @@
  * answers are on their way, and many small items be sent to a handler that wants no more.
  */
 import { ProtocolError } from "../base/errors.ts";
+import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
 import * as wire from "../wire/call.ts";
 import { Flag, FrameType, HEADER_SIZE } from "../wire/constants.ts";
 import { Callee } from "./callee.ts";
 import { Caller, type CallerOptions } from "./caller.ts";
 import { CallOutput } from "./call_output.ts";
-import type { CallEvents } from "./calls.ts";
+import type { CallEvents, RequestLane } from "./calls.ts";
 import type { ReceiveFlow, SendFlow } from "./flows.ts";
+import type { MessageWriter } from "./message_writer.ts";
 import type { SendCount } from "./numbering.ts";
 import { MIN_PIECE } from "./reassembly.ts";
 
+/** Bytes that go into one write, about. */
+const WRITE_SIZE = 65_536;
 /** A piece longer than this would delay small frames too much. */
 const MAX_PIECE = 32_768;
 /** Answers to nothing that are honest, in one second. */
@@ -41,6 +45,7 @@ export class CallMachine {
   readonly callee: Callee;
   /** What waits to be written. */
   readonly output: CallOutput;
+  readonly #lane: RequestLane;
   readonly #ownParity: number;
   #straysSince = -Infinity;
   #strays = 0;
@@ -48,7 +53,8 @@ export class CallMachine {
   #copies = 0;
 
   constructor(options: CallerOptions, count: SendCount, events: CallEvents) {
-    const { side, local, remote } = options;
+    const { side, local, remote, lane } = options;
+    this.#lane = lane;
     const room = remote.maxFrame - HEADER_SIZE - PREFIX -
       Math.min(remote.maxMetadata, remote.maxFrame / 2);
     this.output = new CallOutput(count, Math.max(MIN_PIECE, Math.min(room, MAX_PIECE)));
@@ -76,6 +82,27 @@ export class CallMachine {
   consumed(flow: ReceiveFlow, cost: number): void {
     flow.consumed(cost);
     this.output.grant(flow);
+  }
+
+  /**
+   * Writes calls and messages in the order in which they were accepted, and pieces of what is large; what
+   * cannot go lets others pass.
+   */
+  fill(out: OutBuffer, now: number, messages: MessageWriter): void {
+    const { caller, output } = this;
+    output.writeSmall(out, WRITE_SIZE);
+    while (out.length < WRITE_SIZE) {
+      const call = this.#lane.peek();
+      const message = messages.next;
+      const callFirst = call !== undefined && (message === undefined || call.order < message.order);
+      const wrote = callFirst
+        ? caller.writeNext(out, now) || messages.writeNext(out)
+        : messages.writeNext(out) || caller.writeNext(out, now);
+      if (!wrote) break;
+      output.wroteSmall();
+    }
+    // At least one piece, so that a stream of small frames does not starve what is large.
+    while (output.writeBulk(out, now) && out.length < WRITE_SIZE);
   }
 
   /** The session is over: every call learns it. The other end took no more than so many of our frames. */

@@ -56,6 +56,11 @@ export class ControlFrames {
     return this.#leaving;
   }
 
+  /** Whether an ACK is to be written, if need be by itself. */
+  get ackDue(): boolean {
+    return this.#acks.due;
+  }
+
   /** Counts a tracked frame; `false` for one that was counted before. @throws {ProtocolError} */
   accept(seq: number, now: number): boolean {
     return this.#acks.accept(seq, now);

@@ -31,14 +31,15 @@ export class Heartbeat {
     this.#lastReceived = now;
   }
 
-  /** Bytes went out. */
-  sent(now: number): void {
-    this.#lastSent = now;
+  /** Bytes went out, at `at` last. May be told late, and again. */
+  sent(at: number): void {
+    if (at > this.#lastSent) this.#lastSent = at;
   }
 
-  /** Bytes came in. `now` may lie ahead: until then none are looked for. */
-  received(now: number): void {
-    this.#lastReceived = now;
+  /** Bytes came in, likewise. `at` may lie ahead: until then none are looked for. */
+  received(at: number): void {
+    if (at <= this.#lastReceived) return;
+    this.#lastReceived = at;
     this.#askedAt = undefined;
   }
 

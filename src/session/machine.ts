@@ -9,10 +9,11 @@
  * 1. The end is told once, by whichever comes first; after it no event is told and input is ignored.
  * 2. Every violation of the protocol ends the link with one code; nothing is guessed or repaired.
  * 3. Control frames go before messages.
- * 4. Messages leave `outbox` only when they are written into a buffer that is about to be sent.
+ * 4. Messages leave `outbox` only when they are written into a buffer that is about to be sent; one for
+ *    many passes it only when it is empty.
  */
 import type { Bytes, Initiator } from "../base/types.ts";
-import { type CloseCode, FrameError, ProtocolError, VnetError } from "../base/errors.ts";
+import { type CloseCode, ProtocolError, type VnetError } from "../base/errors.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
 import { type FrameHandler, FrameReader } from "../wire/frame.ts";
 import { Flag, FrameType, PRE_WELCOME_MAX } from "../wire/constants.ts";
@@ -20,6 +21,7 @@ import { decodeSkip } from "../wire/call.ts";
 import * as control from "../wire/control.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { sniff } from "../wire/sniff.ts";
+import type { Cast } from "./cast.ts";
 import { CallMachine } from "./call_machine.ts";
 import { ControlFrames } from "./control_frames.ts";
 import type { MachineEvents, MachineOptions } from "./events.ts";
@@ -27,16 +29,18 @@ import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Intake } from "./intake.ts";
 import { MessageReader } from "./message_reader.ts";
+import { linkError } from "./link_error.ts";
 import { MessageWriter } from "./message_writer.ts";
 import { SendCount } from "./numbering.ts";
 import type { Holdup } from "./rate.ts";
 import { Receipts } from "./receipts.ts";
 
-/** Bytes that go into one write, about. */
-const WRITE_SIZE = 65_536;
-
 /** The machine. */
 export class SessionMachine implements FrameHandler {
+  /** Whether a view of what `receive` took last was given away, so that its memory is taken. */
+  shared = false;
+  /** Whether what `receive` took last may have given `fill` something to write; mostly it has not. */
+  stirred = false;
   readonly #options: MachineOptions;
   readonly #events: MachineEvents;
   readonly #reader: FrameReader;
@@ -54,14 +58,19 @@ export class SessionMachine implements FrameHandler {
   #farewell: ((out: OutBuffer) => void) | undefined;
   #now: number;
   readonly #handshakeAt: number;
-  #shared = false;
-  #writeAt = Infinity;
+  /** Until when the other end counts as heard. */
+  #heardAt: number;
+  /** When something was written last, and whether some of it has not been taken yet. */
+  #wroteAt: number;
+  #writing = false;
 
   constructor(options: MachineOptions, events: MachineEvents, now: number) {
     const { side, limits, heartbeat, frameTimeout, rates } = options;
     this.#options = options;
     this.#events = events;
     this.#now = now;
+    this.#heardAt = now;
+    this.#wroteAt = now;
     this.#handshakeAt = now + options.handshakeTimeout;
     this.#handshake = new Handshake(options);
     this.#intake = new Intake(frameTimeout, rates, now);
@@ -82,11 +91,6 @@ export class SessionMachine implements FrameHandler {
   /** Bytes that the next frame needs in one piece, as far as is known. */
   get wanted(): number {
     return this.#reader.wanted;
-  }
-
-  /** Whether a view of what `receive` took last was given away, so that its memory is taken. */
-  get shared(): boolean {
-    return this.#shared;
   }
 
   /** For how long nothing should be read; `undefined`: read on. */
@@ -126,7 +130,8 @@ export class SessionMachine implements FrameHandler {
   /** Takes what arrived; returns where the first byte is that was not consumed. */
   receive(buffer: Bytes, start: number, end: number, now: number): number {
     this.#now = now;
-    this.#shared = false;
+    this.shared = false;
+    this.stirred = false;
     if (this.#phase === "closed") return end;
     let at = start;
     this.#intake.received(end - start, now);
@@ -139,7 +144,7 @@ export class SessionMachine implements FrameHandler {
     }
     if (this.#ended()) return end;
     this.#intake.left(end - at, at !== start, now);
-    this.#heartbeat?.received(this.#intake.heardAt(now));
+    this.#heardAt = this.#intake.heardAt(now);
     return at;
   }
 
@@ -172,10 +177,12 @@ export class SessionMachine implements FrameHandler {
     this.#end(code, reason, initiator);
   }
 
-  /** The application is through with messages that cost so much. */
-  consumed(cost: number): void {
+  /** The application is through with messages that cost so much; tells whether that is to be told. */
+  consumed(cost: number): boolean {
     this.#incoming.consumed(cost);
-    if (this.#incoming.grantDue) this.#control.requestAck();
+    if (!this.#incoming.grantDue) return false;
+    this.#wantAck();
+    return true;
   }
 
   /** Wants a PING; the PONG that answers it has this number or a later one. */
@@ -191,15 +198,27 @@ export class SessionMachine implements FrameHandler {
     return this.#control.goaway(retryAfter, reason);
   }
 
-  /** Some of what `fill` gave has been written. */
-  wrote(now: number): void {
-    this.#heartbeat?.sent(now);
-    if (this.#writeAt !== Infinity) this.#writeAt = now + this.#options.writeTimeout;
+  /**
+   * The frame of a message for many, to be written at once, where nothing waits to be written before it;
+   * `undefined`: it has to wait. Only while nothing is being written.
+   */
+  cast(cast: Cast, now: number): Bytes | undefined {
+    if (this.#phase !== "open") return undefined;
+    const frame = this.#outgoing?.cast(cast);
+    if (frame === undefined) return undefined;
+    this.#writing = true;
+    this.#wroteAt = now;
+    return frame;
   }
 
-  /** All that `fill` gave has been written, and there is no more. */
+  /** Some of what `fill` or `cast` gave has been written. */
+  wrote(now: number): void {
+    this.#wroteAt = now;
+  }
+
+  /** All of it has been written. */
   idle(): void {
-    this.#writeAt = Infinity;
+    this.#writing = false;
   }
 
   /** Writes what should go out now. Call it only when `out` is handed over at once. */
@@ -208,16 +227,12 @@ export class SessionMachine implements FrameHandler {
     this.#handshake.write(out);
     if (this.#phase === "open") {
       this.#control.write(out, now);
-      this.#fillData(out, now);
+      if (this.#outgoing !== undefined) this.#calls?.fill(out, now, this.#outgoing);
     }
     this.#farewell?.(out);
     this.#farewell = undefined;
-    if (out.length === 0) {
-      this.#writeAt = Infinity;
-    } else {
-      this.#heartbeat?.sent(now);
-      this.#writeAt = now + this.#options.writeTimeout;
-    }
+    this.#writing = out.length > 0;
+    if (this.#writing) this.#wroteAt = now;
   }
 
   /** Whether `fill` may write something. */
@@ -236,7 +251,7 @@ export class SessionMachine implements FrameHandler {
       this.#control.nextTimeout(this.#now),
       this.#intake.frameAt,
       this.#writeAt,
-      this.#heartbeat?.nextTimeout() ?? Infinity,
+      this.#informed?.nextTimeout() ?? Infinity,
     );
   }
 
@@ -245,7 +260,7 @@ export class SessionMachine implements FrameHandler {
     this.#now = now;
     const { writeTimeout, handshakeTimeout, frameTimeout } = this.#options;
     if (now >= this.#writeAt) {
-      this.#writeAt = Infinity;
+      this.#writing = false;
       // Whoever takes no bytes would not take a farewell either.
       const reason = `A write has made no progress for ${writeTimeout} ms`;
       return this.#end("WRITE_TIMEOUT", reason, "network");
@@ -277,14 +292,17 @@ export class SessionMachine implements FrameHandler {
     end: number,
   ): void {
     if (this.#phase === "handshake") return this.#handshakeFrame(type, aux, buffer, start, end);
-    if (seq !== 0 && !this.#control.accept(seq, this.#now)) return;
-    if ((flags & Flag.ACKREQ) !== 0) this.#control.requestAck();
+    if (seq !== 0) {
+      if (!this.#control.accept(seq, this.#now)) return;
+      if (this.#control.ackDue) this.stirred = true;
+    }
+    if ((flags & Flag.ACKREQ) !== 0) this.#wantAck();
     this.#counted?.frame(type, flags, this.#now);
     switch (type) {
       case FrameType.MSG:
-        if (this.#incoming.frame(flags, seq, buffer, start, end)) this.#shared = true;
+        if (this.#incoming.frame(flags, seq, buffer, start, end)) this.shared = true;
         // A message larger than the window goes on only if its pieces are granted again.
-        if (this.#incoming.grantDue) this.#control.requestAck();
+        if (this.#incoming.grantDue) this.#wantAck();
         return;
       case FrameType.SKIP:
         decodeSkip(start, end);
@@ -295,32 +313,36 @@ export class SessionMachine implements FrameHandler {
         this.#receipts.acked(recvSeq);
         return this.#end(code, reason, "remote", undefined, { accepted: recvSeq });
       }
-      case FrameType.HELLO:
-      case FrameType.WELCOME:
-      case FrameType.RESUME:
-      case FrameType.RESUMED:
-      case FrameType.REJECT:
-        throw new ProtocolError("PROTOCOL", `Cannot take frame of type ${type} in an open session`);
     }
+    if (type <= FrameType.REJECT) {
+      throw new ProtocolError("PROTOCOL", `Cannot take frame of type ${type} in an open session`);
+    }
+    this.stirred = true;
     if (this.#control.frame(type, aux, buffer, start, end, this.#now)) {
       if (this.#control.leaving) this.#calls?.caller.hold();
       return;
     }
     // What is left is of a call, or may be ignored.
     if (this.#calls?.frame(type, flags, aux, id, buffer, start, end, this.#now)) {
-      this.#shared = true;
+      this.shared = true;
     }
   }
 
+  #wantAck(): void {
+    this.#control.requestAck();
+    this.stirred = true;
+  }
+
   #handshakeFrame(type: number, aux: number, buffer: Bytes, start: number, end: number): void {
-    this.#shared = true;
+    this.shared = true;
+    this.stirred = true;
     const frame = this.#handshake.readFrame(type, aux, buffer, start, end);
     switch (frame.type) {
       case "hello":
         return this.#events.onHello(frame.hello);
       case "welcome":
         // At once, so that the server knows that the WELCOME arrived.
-        this.#control.requestAck();
+        this.#wantAck();
         return this.#begin(frame.welcome.limits, frame.welcome);
       case "reject": {
         const { code, reason, retryAfter } = frame.reject;
@@ -340,31 +362,22 @@ export class SessionMachine implements FrameHandler {
     this.#events.onOpen(remote, welcome);
   }
 
-  /** Messages and calls in the order in which they were accepted; what cannot go lets others pass. */
-  #fillData(out: OutBuffer, now: number): void {
-    const calls = this.#calls;
-    const messages = this.#outgoing;
-    if (calls === undefined || messages === undefined) return;
-    const { outbox, lane } = this.#options;
-    calls.output.writeSmall(out, WRITE_SIZE);
-    while (out.length < WRITE_SIZE) {
-      const call = lane.peek();
-      const message = outbox.peek();
-      const callFirst = call !== undefined && (message === undefined || call.order < message.order);
-      const wrote = callFirst
-        ? calls.caller.writeNext(out, now) || messages.writeNext(out)
-        : messages.writeNext(out) || calls.caller.writeNext(out, now);
-      if (!wrote) break;
-      calls.output.wroteSmall();
-    }
-    // At least one piece, so that a stream of small frames does not starve what is large.
-    while (calls.output.writeBulk(out, now) && out.length < WRITE_SIZE);
+  /** The heartbeat, told of the last signs of life: only when it is asked, as they are so many. */
+  get #informed(): Heartbeat | undefined {
+    this.#heartbeat?.sent(this.#wroteAt);
+    this.#heartbeat?.received(this.#heardAt);
+    return this.#heartbeat;
+  }
+
+  /** When what is being written must have made progress. */
+  get #writeAt(): number {
+    return this.#writing ? this.#wroteAt + this.#options.writeTimeout : Infinity;
   }
 
   #beat(now: number): void {
     const { heartbeat } = this.#options;
-    if (this.#heartbeat === undefined || heartbeat === false) return;
-    const action = this.#heartbeat.handleTimeout(now);
+    const action = this.#informed?.handleTimeout(now);
+    if (action === undefined || heartbeat === false) return;
     if (action === "ping") this.#control.ping();
     if (action !== "dead") return;
     const silence = heartbeat.interval + heartbeat.timeout;
@@ -384,14 +397,11 @@ export class SessionMachine implements FrameHandler {
     reason: string,
     initiator: Initiator,
     error?: VnetError,
-    more: {
-      readonly retryAfter?: number;
-      readonly wrongProtocol?: boolean;
-      readonly accepted?: number;
-    } = {},
+    more: { retryAfter?: number; wrongProtocol?: boolean; accepted?: number } = {},
   ): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
+    this.stirred = true;
     this.#reader.stop();
     const openCalls = this.#calls?.open ?? 0;
     this.#calls?.end(more.accepted ?? Infinity);
@@ -406,15 +416,4 @@ export class SessionMachine implements FrameHandler {
       openCalls,
     });
   }
-}
-
-function linkError(error: unknown, partial: boolean): VnetError | undefined {
-  if (error instanceof VnetError) return error;
-  if (error !== undefined) {
-    return new VnetError("LINK_LOST", String(error), { cause: error, initiator: "network" });
-  }
-  if (!partial) return undefined;
-  return new FrameError("Cannot take frame as the link ended in the middle of it", {
-    code: "TRUNCATED",
-  });
 }

@@ -4,6 +4,8 @@
  * 1. A frame is numbered when it is written, nowhere else.
  * 2. A message waits here for credit; nothing else ever does.
  */
+import type { Bytes } from "../base/types.ts";
+import type { Cast } from "./cast.ts";
 import type { SendCount } from "./numbering.ts";
 import { frameCost, SendCredit } from "./credit.ts";
 import { MIN_PIECE } from "./reassembly.ts";
@@ -65,6 +67,20 @@ export class MessageWriter {
   /** Takes a grant of the other end. */
   grant(limit: number): void {
     this.#credit.grant(limit);
+  }
+
+  /** The message that is next. */
+  get next(): Outgoing | undefined {
+    return this.#outbox.peek();
+  }
+
+  /** The frame of a message for many, past the outbox; `undefined`: it has to wait there. */
+  cast(cast: Cast): Bytes | undefined {
+    const { length, size, cost } = cast;
+    if (!this.#outbox.empty || length > this.#maxMessage || size > this.#maxPiece) return undefined;
+    if (cost > this.#credit.available) return undefined;
+    this.#credit.spend(cost);
+    return cast.numbered(this.#count.next());
   }
 
   /** Writes a frame of the message that is next; `false` when there is none, or no credit. */

@@ -89,6 +89,12 @@ export class Outbox implements Queued {
     return this.#messages.size - this.#gaps + (this.#begun === undefined ? 0 : 1);
   }
 
+  /** Whether nothing waits. */
+  get empty(): boolean {
+    // Each message counts, also one without a body.
+    return this.#bytes === 0;
+  }
+
   /** Places that are kept: those of messages, and gaps. */
   get places(): number {
     return this.frames + this.#gaps;

@@ -68,6 +68,10 @@ export interface Link {
   maxMessageLength: number;
   /** Begins to read. */
   start(sink: LinkSink): void;
+  /** Whether nothing is being written, and nobody has said that there is output. */
+  readonly free: boolean;
+  /** Writes this at once; where messages flow, as one. Only while `free`. */
+  write(bytes: Bytes): void;
   /** Says that there is output. */
   wake(): void;
   /** Writes what there is, ends this direction, waits for the other end to end its own, closes. */
@@ -108,6 +112,14 @@ abstract class BaseLink implements Link {
     this.#sink = sink;
     this.#loop = this.makeLoop(sink, (error) => this.#end(error, false));
     this.#readEnded = this.#read(sink);
+  }
+
+  get free(): boolean {
+    return this.#loop?.free === true;
+  }
+
+  write(bytes: Bytes): void {
+    this.#loop?.write(bytes);
   }
 
   wake(): void {

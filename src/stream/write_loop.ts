@@ -6,7 +6,8 @@
  * 1. At most one write is in flight (a write may be partial: two at once would interleave frames).
  * 2. Output is pulled once nobody has added to it for a few microtasks, so that one write carries what
  *    a whole turn produced, promises included; what comes while a write is in flight goes out after it.
- * 3. After the first failure nothing is written any more, and the failure is told once.
+ * 3. Who has all of its output in hand may write it at once, where nothing is written or waits to be.
+ * 4. After the first failure nothing is written any more, and the failure is told once.
  */
 import type { ByteTransport } from "../base/types.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
@@ -53,6 +54,18 @@ export class WriteLoop {
     return this.#inFlight;
   }
 
+  /** Whether nothing is being written, and nobody has said that there is output. */
+  get free(): boolean {
+    return this.#state === "idle";
+  }
+
+  /** Writes this now, and then what there is. Only while `free`. */
+  write(bytes: Uint8Array): void {
+    this.#state = "writing";
+    this.#woken = false;
+    this.#writeNow(bytes);
+  }
+
   /** Says that there is output: it goes out at the end of this turn, or after the present write. */
   wake(): void {
     this.#woken = true;
@@ -73,6 +86,24 @@ export class WriteLoop {
     this.#state = "stopped";
     this.#inFlight = 0;
     this.#settle();
+  }
+
+  /** Never rejects, as `#run`. */
+  async #writeNow(bytes: Uint8Array): Promise<void> {
+    this.#inFlight = bytes.length;
+    try {
+      for (let rest = bytes; rest.length > 0; rest = rest.subarray(rest.length - this.#inFlight)) {
+        const count = await this.#transport.write(rest);
+        if (this.#stopped()) return;
+        this.#inFlight -= count;
+        this.#source.wrote?.(count);
+        if (this.#inFlight === 0) break;
+      }
+      this.#state = "idle";
+      if (this.#woken || this.#idleWaiters.length > 0) this.wake();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   async #begin(): Promise<void> {
@@ -114,10 +145,14 @@ export class WriteLoop {
       this.#state = "idle";
       this.#settle();
     } catch (error) {
-      if (this.#stopped()) return;
-      this.stop();
-      this.#source.writeFailed(error);
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stopped()) return;
+    this.stop();
+    this.#source.writeFailed(error);
   }
 
   /** Resolves when the turn has ended in which output was produced. */

@@ -156,6 +156,14 @@ export function writeHeader(
   buffer[at + 15] = seq;
 }
 
+/** Numbers a frame that was written with another number, or with none. */
+export function renumber(frame: Bytes, seq: number): void {
+  frame[12] = seq >>> 24;
+  frame[13] = seq >>> 16;
+  frame[14] = seq >>> 8;
+  frame[15] = seq;
+}
+
 function isFine(rule: number, flags: number, id: number, seq: number): boolean {
   return (rule & ALLOWED) !== 0 && (rule & flags) === 0 && isIdFine(rule, id) &&
     isSeqFine(rule, seq);

@@ -101,6 +101,30 @@ Deno.test("Server.broadcast() goes to one group, to several without doubles, to 
   ]);
 });
 
+Deno.test("Server.broadcast() keeps its place among what else is sent in one turn, and in the next", async () => {
+  await using sim = new Simulation();
+  const { server, got, peers } = await crowd(sim, 2);
+  const [zero] = peers;
+  assert(zero !== undefined);
+  const sent: string[] = [];
+  const say = (text: string) => {
+    sent.push(text);
+    zero.send(text);
+  };
+  const tell = (text: string) => {
+    sent.push(text);
+    server.broadcast(text);
+  };
+  for (let turn = 0; turn < 4; turn++) {
+    for (let n = 0; n < 6; n++) (n % 4 < turn ? say : tell)(`${turn}.${n}`);
+    if (turn % 2 === 1) await sim.advance(0);
+  }
+  await sim.advance(0);
+  assertEquals(got[0], sent);
+  assertEquals(got[1]?.length, 6 + 4 + 2 + 1);
+  assertEquals([zero.stats.messagesOut, zero.queued], [24, { bytes: 0, frames: 0 }]);
+});
+
 Deno.test("Server.broadcast() takes any iterable for except, and asks it once", async () => {
   await using sim = new Simulation();
   const { server, peers } = await crowd(sim, 4);
