@@ -10,6 +10,7 @@
 import { ByteQueue, type Codec, delimiter, lengthField } from "../src/frames.ts";
 import { OutBuffer } from "../src/base/out_buffer.ts";
 import { connect, serve } from "../mod.ts";
+import { pair } from "./_raw.ts";
 import { progress, progressEnds } from "./_progress.ts";
 import { type Goal, show, type Table } from "./_report.ts";
 import { rounds, scaled, smoke } from "./_settings.ts";
@@ -17,8 +18,12 @@ import { fittedExponent, median } from "./_stats.ts";
 
 /** How long one measurement takes at least, in ms. */
 const DURATION = scaled(60, 1);
+/** What a message has beside its body. */
+const OVERHEAD = 18;
 /** A doubling may cost twice as much; the rest is for what the machine does beside. */
 const MOST = 2.1;
+
+const CONNECTIONS = doubled(64, scaled(6, 2));
 
 /** Something that can be made larger, and what is done at each size. */
 interface Series {
@@ -26,11 +31,14 @@ interface Series {
   readonly sizes: readonly number[];
   /** Prepares a size; gives what is to be measured. */
   readonly prepare: (size: number) => Promise<() => unknown>;
+  /** What the system does by itself: there is no goal for it. */
+  readonly bare?: boolean;
 }
 
 await using stack = new AsyncDisposableStack();
 const all: readonly Series[] = [
-  { name: "connections, a broadcast", sizes: doubled(64, scaled(6, 2)), prepare: await casts() },
+  { name: "connections, a broadcast", sizes: CONNECTIONS, prepare: await casts() },
+  { name: "bare connections, a write to each", sizes: CONNECTIONS, prepare: writes(), bare: true },
   { name: "calls in flight, a turn of them", sizes: doubled(16, 7), prepare: await calls() },
   {
     name: "bytes of a message, there and back",
@@ -42,7 +50,10 @@ const all: readonly Series[] = [
 ];
 const tables: Table[] = [];
 const goals: Goal[] = [];
-for (const { name, sizes, prepare } of all) {
+const notes = [
+  "A goal's figure is the factor by which a doubling raises the cost, from the fitted curve.",
+];
+for (const { name, sizes, prepare, bare = false } of all) {
   const points: [size: number, cost: number][] = [];
   for (const size of sizes) {
     progress(name, String(size));
@@ -51,16 +62,15 @@ for (const { name, sizes, prepare } of all) {
   const exponent = fittedExponent(points);
   tables.push(tableOf(name, points, exponent));
   const value = 2 ** exponent;
-  goals.push({ name: `a doubling of ${name}`, value, floor: MOST, better: "less" });
+  if (bare) notes.push(`A doubling of ${name} costs ${value.toFixed(2)} times as much.`);
+  else goals.push({ name: `a doubling of ${name}`, value, floor: MOST, better: "less" });
 }
 progressEnds();
 show({
   title: "Linear cost",
   tables,
   goals,
-  notes: [
-    "A goal's figure is the factor by which a doubling raises the cost, from the fitted curve.",
-  ],
+  notes,
 });
 
 function tableOf(
@@ -120,6 +130,31 @@ async function casts(): Promise<Series["prepare"]> {
         left = size;
         done = resolve;
         server.broadcast(body);
+      });
+  };
+}
+
+/** The same without vnet: what twice as many sockets cost the system, whoever writes to them. */
+function writes(): Series["prepare"] {
+  const body = new Uint8Array(128 + OVERHEAD);
+  const ends: Deno.TcpConn[] = [];
+  let left = 0;
+  let done = () => {};
+  const listen = async (conn: Deno.TcpConn) => {
+    const buffer = new Uint8Array(512);
+    while (await conn.read(buffer) !== null) if (--left === 0) done();
+  };
+  return async (size) => {
+    while (ends.length < size) {
+      const [end, other] = stack.adopt(await pair(), (conns) => conns.forEach((c) => c.close()));
+      ends.push(end);
+      listen(other).catch(() => {});
+    }
+    return () =>
+      new Promise<void>((resolve) => {
+        left = size;
+        done = resolve;
+        for (const end of ends) end.write(body);
       });
   };
 }

@@ -87,6 +87,7 @@ interface LooseBody extends Body {
 
 const NOTHING = new Uint8Array(0);
 const known = new WeakMap<AnyContract, SessionBodies>();
+const loose = new WeakMap<PlainSerializer, SessionBodies>();
 
 /** The bodies of a contract. Many clients may share one. */
 export function contractBodies(contract: AnyContract): SessionBodies {
@@ -107,10 +108,14 @@ export function contractBodies(contract: AnyContract): SessionBodies {
   return bodies;
 }
 
-/** Any method, any topic, and every body a value of the serializer. */
+/** Any method, any topic, and every body a value of the serializer, which many clients may share. */
 export function looseBodies(serializer: PlainSerializer): SessionBodies {
+  const found = loose.get(serializer);
+  if (found !== undefined) return found;
   const api = looseApi(serializer);
-  return { serializer, server: api, client: api, description: undefined };
+  const bodies = { serializer, server: api, client: api, description: undefined };
+  loose.set(serializer, bodies);
+  return bodies;
 }
 
 /** Whether a verdict is still to come. */

@@ -15,6 +15,7 @@ import {
   looseBodies,
   type Misfit,
   type PlainSerializer,
+  type SessionBodies,
   type Verdict,
 } from "../contract/bodies.ts";
 import { DESCRIBE } from "../contract/define.ts";
@@ -30,6 +31,10 @@ export interface BodyOptions {
   readonly serializer?: PlainSerializer;
   readonly methods?: unknown;
 }
+
+/** What bodies are where nothing is said of them: the same for all, so that many have it once. */
+const RAW = raw();
+const known = new WeakMap<SessionBodies, Partial<Record<Side, AnySerializer>>>();
 
 /** Bytes of a value, now or when its check is through. */
 export type Encoded = Uint8Array | PromiseLike<Uint8Array>;
@@ -49,19 +54,24 @@ export class Unfit extends Error {
 
 /** @throws {TypeError} where they are not to be used together, or name what the contract does not */
 export function sessionBodies(options: BodyOptions, side: Side): AnySerializer {
-  const { contract, serializer = raw(), methods } = options;
+  const { contract, serializer = RAW, methods } = options;
   if (contract !== undefined && options.serializer !== undefined) {
     throw new TypeError("Cannot use 'contract' and 'serializer' together: a contract has its own");
   }
   const bodies = contract === undefined ? looseBodies(serializer) : contractBodies(contract);
-  const local = bodies[side];
-  const { serializer: plain, description } = bodies;
-  for (const name of Object.keys(methods ?? {})) demandMethod(local, name);
+  for (const name of Object.keys(methods ?? {})) demandMethod(bodies[side], name);
+  const sides = known.get(bodies) ?? {};
+  known.set(bodies, sides);
+  return sides[side] ??= bodiesOf(bodies, side);
+}
+
+function bodiesOf(bodies: SessionBodies, side: Side): AnySerializer {
+  const { serializer, description } = bodies;
   return {
-    name: plain.name,
-    serialize: (value) => plain.serialize(value),
-    deserialize: (bytes) => plain.deserialize(bytes),
-    local,
+    name: serializer.name,
+    serialize: (value) => serializer.serialize(value),
+    deserialize: (bytes) => serializer.deserialize(bytes),
+    local: bodies[side],
     remote: bodies[side === "client" ? "server" : "client"],
     description,
   };
@@ -144,17 +154,20 @@ export function decodeMessage({ local }: AnySerializer, topic: string, payload: 
   if (body === undefined) {
     throw new TypeError(`Cannot take message as the contract has no topic '${topic}'`);
   }
-  const judged = (verdict: Verdict): unknown => {
-    if (verdict.issues === undefined) return verdict.value;
-    const { issues, fault, cause } = verdict;
-    if (fault !== undefined) throw cause;
-    const words = issuesInWords(issues);
-    throw new TypeError(`Cannot take message '${topic}' as it must fit the contract: ${words}`, {
-      cause: issues,
-    });
-  };
   const verdict = body.read(payload);
-  return isPending(verdict) ? verdict.then(judged) : judged(verdict);
+  return isPending(verdict)
+    ? verdict.then((verdict) => fitting(topic, verdict))
+    : fitting(topic, verdict);
+}
+
+function fitting(topic: string, verdict: Verdict): unknown {
+  if (verdict.issues === undefined) return verdict.value;
+  const { issues, fault, cause } = verdict;
+  if (fault !== undefined) throw cause;
+  const words = issuesInWords(issues);
+  throw new TypeError(`Cannot take message '${topic}' as it must fit the contract: ${words}`, {
+    cause: issues,
+  });
 }
 
 function encodeFitting(body: Body, value: unknown, verdict: Verdict): Uint8Array {

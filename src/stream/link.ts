@@ -18,7 +18,7 @@ import { ByteQueue } from "../base/byte_queue.ts";
 import { ProtocolError } from "../base/errors.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
 import { cutTransport } from "./cut.ts";
-import { WriteLoop } from "./write_loop.ts";
+import { type OutputSource, WriteLoop } from "./write_loop.ts";
 
 /** What a link drives. */
 export interface LinkSink {
@@ -85,7 +85,7 @@ export function linkOf(transport: Transport): Link {
   return "read" in transport ? new ByteLink(transport) : new MessageLink(transport);
 }
 
-abstract class BaseLink implements Link {
+abstract class BaseLink implements Link, OutputSource {
   readonly localAddr: Addr;
   readonly remoteAddr: Addr;
   abstract readonly bytes: boolean;
@@ -96,6 +96,7 @@ abstract class BaseLink implements Link {
   #loop: WriteLoop | undefined;
   #sink: LinkSink | undefined;
   #closed = false;
+  #ended = false;
   #readEnded: Promise<void> = Promise.resolve();
 
   constructor(transport: Transport) {
@@ -110,7 +111,7 @@ abstract class BaseLink implements Link {
 
   start(sink: LinkSink): void {
     this.#sink = sink;
-    this.#loop = this.makeLoop(sink, (error) => this.#end(error, false));
+    this.#loop = this.makeLoop();
     this.#readEnded = this.#read(sink);
   }
 
@@ -148,8 +149,22 @@ abstract class BaseLink implements Link {
     cutTransport(this.#transport);
   }
 
+  // ── OutputSource ──
+
+  nextOutput(): OutBuffer | undefined {
+    return this.#sink?.nextOutput();
+  }
+
+  wrote(bytes: number): void {
+    this.#sink?.wrote(bytes);
+  }
+
+  writeFailed(error: unknown): void {
+    this.#end(error, false);
+  }
+
   /** Makes the one writer. */
-  protected abstract makeLoop(sink: LinkSink, failed: (error: unknown) => void): WriteLoop;
+  protected abstract makeLoop(): WriteLoop;
   /** Reads to the end; gives whether that was in the middle of a frame. */
   protected abstract readAll(sink: LinkSink): Promise<boolean>;
   /** Ends this direction only, where that is possible. */
@@ -169,10 +184,10 @@ abstract class BaseLink implements Link {
   }
 
   #end(error: unknown, partial: boolean): void {
-    const sink = this.#sink;
-    if (this.#closed || sink === undefined) return;
-    this.#sink = undefined;
-    sink.ended(error, partial);
+    if (this.#closed || this.#ended) return;
+    // What is still to be written is pulled all the same: the end of one direction may come before a farewell.
+    this.#ended = true;
+    this.#sink?.ended(error, partial);
   }
 }
 
@@ -192,12 +207,8 @@ class ByteLink extends BaseLink {
     }
   }
 
-  protected makeLoop(sink: LinkSink, failed: (error: unknown) => void): WriteLoop {
-    return new WriteLoop(this.#transport, {
-      nextOutput: () => sink.nextOutput(),
-      wrote: (bytes) => sink.wrote(bytes),
-      writeFailed: failed,
-    });
+  protected makeLoop(): WriteLoop {
+    return new WriteLoop(this.#transport, this);
   }
 
   protected async readAll(sink: LinkSink): Promise<boolean> {
@@ -250,25 +261,22 @@ class MessageLink extends BaseLink {
   }
 
   /** A message holds whole frames: one output, one message. */
-  protected makeLoop(sink: LinkSink, failed: (error: unknown) => void): WriteLoop {
+  override nextOutput(): OutBuffer | undefined {
+    const frames = super.nextOutput();
+    if (frames === undefined) return undefined;
+    const message = new OutBuffer();
+    message.bytes(frames.toBytes());
+    frames.reset();
+    return message;
+  }
+
+  protected makeLoop(): WriteLoop {
     const transport = this.#transport;
     const write = async (message: Uint8Array) => {
       await transport.send(message);
       return message.length;
     };
-    const nextOutput = () => {
-      const frames = sink.nextOutput();
-      if (frames === undefined) return undefined;
-      const message = new OutBuffer();
-      message.bytes(frames.toBytes());
-      frames.reset();
-      return message;
-    };
-    return new WriteLoop({ write }, {
-      nextOutput,
-      wrote: (bytes) => sink.wrote(bytes),
-      writeFailed: failed,
-    });
+    return new WriteLoop({ write }, this);
   }
 
   protected async readAll(sink: LinkSink): Promise<boolean> {
