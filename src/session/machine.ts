@@ -55,12 +55,13 @@ export class SessionMachine implements FrameHandler {
   #outgoing: MessageWriter | undefined;
   #calls: CallMachine | undefined;
   #phase: "handshake" | "open" | "closed" = "handshake";
+  /** Whether the session is open by a WELCOME that was not written. */
+  #greeting = false;
   #farewell: ((out: OutBuffer) => void) | undefined;
   #now: number;
   readonly #handshakeAt: number;
-  /** Until when the other end counts as heard. */
+  /** When bytes came and went last, and whether some are still being written. */
   #heardAt: number;
-  /** When something was written last, and whether some of it has not been taken yet. */
   #wroteAt: number;
   #writing = false;
 
@@ -117,6 +118,7 @@ export class SessionMachine implements FrameHandler {
   welcome(welcome: Welcome, hello: Hello): void {
     if (this.#phase !== "handshake" || !this.#handshake.deciding) return;
     this.#handshake.welcome(welcome);
+    this.#greeting = true;
     this.#begin(hello.limits, undefined);
   }
 
@@ -164,16 +166,14 @@ export class SessionMachine implements FrameHandler {
       const wrong = new ProtocolError(error.code, reason, { cause: error });
       return this.#end(error.code, reason, "remote", wrong, { wrongProtocol: true });
     }
-    if (this.#phase === "open") this.#sayClose(error.code, error.message);
-    else this.#handshake.refuse(error.code, error.message);
+    this.#sayClose(error.code, error.message);
     this.#end(error.code, error.message, "remote", error);
   }
 
   /** Ends the session: what is in the outbox is not waited for, but the other end is told why. */
   close(code: CloseCode, reason: string, initiator: Initiator = "local"): void {
     if (this.#phase === "closed") return;
-    if (this.#phase === "open") this.#sayClose(code, reason);
-    else this.#handshake.refuse(code, reason);
+    this.#sayClose(code, reason);
     this.#end(code, reason, initiator);
   }
 
@@ -203,7 +203,7 @@ export class SessionMachine implements FrameHandler {
    * `undefined`: it has to wait. Only while nothing is being written.
    */
   cast(cast: Cast, now: number): Bytes | undefined {
-    if (this.#phase !== "open") return undefined;
+    if (this.#phase !== "open" || this.#greeting) return undefined;
     const frame = this.#outgoing?.cast(cast);
     if (frame === undefined) return undefined;
     this.#writing = true;
@@ -225,6 +225,7 @@ export class SessionMachine implements FrameHandler {
   fill(out: OutBuffer, now: number): void {
     this.#now = now;
     this.#handshake.write(out);
+    this.#greeting = false;
     if (this.#phase === "open") {
       this.#control.write(out, now);
       if (this.#outgoing !== undefined) this.#calls?.fill(out, now, this.#outgoing);
@@ -385,6 +386,7 @@ export class SessionMachine implements FrameHandler {
   }
 
   #sayClose(code: CloseCode, reason: string): void {
+    if (this.#phase === "handshake") return this.#handshake.refuse(code, reason);
     this.#farewell = (out) => control.encodeClose(out, code, 0, this.#control.count, reason);
   }
 

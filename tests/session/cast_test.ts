@@ -35,6 +35,7 @@ Deno.test("SessionMachine.cast() gives the next frame where nothing waits, and e
   client.greet();
   pair.settle();
   server.admit();
+  assertEquals(server.machine.cast(cast, 0), undefined, "Its WELCOME was not written");
   pair.settle();
   const send = () => {
     const frame = server.machine.cast(cast, 0);

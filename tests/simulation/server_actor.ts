@@ -147,11 +147,13 @@ export class ServerActor {
 
   /** Does something that sends `body` to some peers, and notes to which it went. */
   #offer(peers: readonly Peer[], body: string, send: () => void): number {
-    const before = peers.map((peer) => peer.queued.frames);
+    // What goes at once has gone by then.
+    const count = ({ queued, stats }: Peer) => queued.frames + stats.messagesOut;
+    const before = peers.map(count);
     send();
     let taken = 0;
     for (const [index, peer] of peers.entries()) {
-      if (peer.queued.frames === before[index]) continue;
+      if (count(peer) === before[index]) continue;
       this.#sessions.get(peer)?.sent.push(body);
       taken++;
     }
