@@ -69,9 +69,7 @@ export class SessionMachine implements FrameHandler {
     const { side, limits, heartbeat, frameTimeout, rates } = options;
     this.#options = options;
     this.#events = events;
-    this.#now = now;
-    this.#heardAt = now;
-    this.#wroteAt = now;
+    this.#now = this.#heardAt = this.#wroteAt = now;
     this.#handshakeAt = now + options.handshakeTimeout;
     this.#handshake = new Handshake(options);
     this.#intake = new Intake(frameTimeout, rates, now);
