@@ -18,7 +18,14 @@ Deno.test("Cast.numbered() gives the frame with each number, and leaves those as
   for (const length of [0, 1, 128, 1_500, Cast.MAX_LENGTH]) {
     const payload = rng.bytes(length);
     const cast = new Cast("topic", payload);
-    const numbers = [1, 255, 256, 2 ** 31, 2 ** 32 - 1, ...Array.from({ length: 300 }, (_, n) => n)];
+    const numbers = [
+      1,
+      255,
+      256,
+      2 ** 31,
+      2 ** 32 - 1,
+      ...Array.from({ length: 300 }, (_, n) => n),
+    ];
     const frames = numbers.map((seq) => cast.numbered(seq));
     for (const [index, seq] of numbers.entries()) {
       assertEquals(frames[index], frameOf(seq, "topic", payload), `${length} B, number ${seq}`);
