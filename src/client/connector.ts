@@ -29,7 +29,7 @@ import { EventStream } from "../peer/event_stream.ts";
 import { Hooks, printable } from "../peer/hooks.ts";
 import { LogSummary } from "../peer/log_summary.ts";
 import { helloOf, randomBytes } from "../peer/greeting.ts";
-import { type LimitName, type SessionSettings, wireLimits } from "../peer/options.ts";
+import { type LimitName, machineSettings, type SessionSettings } from "../peer/options.ts";
 import { backoffDelay, MIN_DELAY, type ReconnectPolicy } from "../session/backoff.ts";
 import type { SessionEnd } from "../session/events.ts";
 import { cutTransport } from "../stream/cut.ts";
@@ -124,16 +124,14 @@ export class Connector implements CoreOwner {
     this.#instance = randomBytes(runtime, 12);
     const auth = typeof options.auth === "function" ? "" : options.auth;
     // Once for nothing: what cannot be encoded is the application's mistake, to be told at once.
-    encodeHello(new OutBuffer(), this.#hello(wireLimits(settings), id, auth));
-    this.core = new PeerCore({
-      side: "client",
+    const machine = machineSettings("client", settings, serializer.name);
+    encodeHello(new OutBuffer(), this.#hello(machine.limits, id, auth));
+    const { interception } = options;
+    this.core = new PeerCore(
+      { settings, machine, serializer, clock: this.#clock, log: this.#log, interception },
+      this,
       id,
-      settings,
-      serializer,
-      clock: this.#clock,
-      log: this.#log,
-      interception: options.interception,
-    }, this);
+    );
     // Who does not look at `opened` learns of its failure by `closed`.
     this.#opened.promise.catch(() => {});
   }
@@ -249,6 +247,10 @@ export class Connector implements CoreOwner {
     this.#log.state(`Closed: ${describe(info)}. ${inCounts(info)}`);
     this.events.emit({ type: "close", info });
     this.events.close();
+  }
+
+  gone(): void {
+    // Nothing is kept beside the core.
   }
 
   report(error: unknown): void {

@@ -18,7 +18,7 @@ import { HandlerTable } from "./calls.ts";
 import { helloOf, randomBytes, welcomeOf } from "./greeting.ts";
 import { guarded, Hooks, printable } from "./hooks.ts";
 import { LogSummary } from "./log_summary.ts";
-import { type Limits, resolveSession, type SessionOptions, wireLimits } from "./options.ts";
+import { type Limits, machineSettings, resolveSession, type SessionOptions } from "./options.ts";
 import { type AnyPeer, type Peer, PeerFace } from "./peer.ts";
 import { taken } from "./trust.ts";
 
@@ -63,11 +63,13 @@ class Attached implements CoreOwner {
     this.#options = options;
     this.#handlers.addAll(options.methods);
     const settings = resolveSession(session);
-    this.#limits = wireLimits(settings);
-    const { side, id, serializer, interception, runtime: { clock } } = options;
+    const { side, id, serializer, interception, log, runtime: { clock } } = options;
+    const machine = machineSettings(side, settings, serializer.name);
+    this.#limits = machine.limits;
     this.core = new PeerCore(
-      { side, id, settings, serializer, clock, interception, log: options.log },
+      { settings, machine, serializer, clock, interception, log },
       this,
+      id,
     );
     // Whoever attached is told; a signal that ends it before may come while nobody waits.
     this.opened.promise.catch(() => {});
@@ -150,6 +152,10 @@ class Attached implements CoreOwner {
   finalized(_info: DrainInfo): void {
     // A core that ends before its session does has had its session ended, and told above.
     this.#options.log.flush();
+  }
+
+  gone(): void {
+    // Nothing is kept beside the core.
   }
 
   report(error: unknown): void {

@@ -20,10 +20,10 @@ import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { type Link, linkOf } from "../stream/link.ts";
 import { inWords } from "./abort_with.ts";
 import { AWARE_TIMEOUT, Drain, GRACE } from "./drain.ts";
-import { type DriverEvents, SessionDriver } from "./driver.ts";
+import { type DriverHost, SessionDriver } from "./driver.ts";
 import { printable } from "./hooks.ts";
 import { LimitTally } from "./limit_tally.ts";
-import { type LimitName, wireLimits } from "./options.ts";
+import type { LimitName } from "./options.ts";
 import type { CoreOptions, CoreOwner, PeerState } from "./owner.ts";
 import { PeerParts } from "./parts.ts";
 import { PeerLog } from "./peer_log.ts";
@@ -32,15 +32,13 @@ import { tooLarge } from "./send_queue.ts";
 import { Counters, type Load, type PeerStats } from "./stats.ts";
 
 /** A peer without types. */
-export class PeerCore extends PeerParts implements DriverEvents {
-  readonly side: Side;
-  readonly closed: Promise<DrainInfo>;
+export class PeerCore extends PeerParts implements DriverHost {
   readonly counters: Counters;
   id: string;
   state: PeerState = "connecting";
   localAddr: Addr = Addr.of(undefined);
   remoteAddr: Addr = Addr.of(undefined);
-  readonly #resolveClosed: (info: DrainInfo) => void;
+  #closed: PromiseWithResolvers<DrainInfo> | undefined;
   #limits: LimitTally | undefined;
   #pings: PingWaits | undefined;
   #log: PeerLog | undefined;
@@ -50,6 +48,8 @@ export class PeerCore extends PeerParts implements DriverEvents {
   #leaving = false;
   #closing: Promise<DrainInfo> | undefined;
   #end: CloseInfo | undefined;
+  /** How it has ended, once it has. */
+  #outcome: DrainInfo | undefined;
   /** Calls that were open when the peer began to close. */
   #openCalls = 0;
   /** Calls that were open when it ended. */
@@ -57,14 +57,14 @@ export class PeerCore extends PeerParts implements DriverEvents {
   /** Calls that the end of the newest session cut. */
   #lost = 0;
 
-  constructor(options: CoreOptions, owner: CoreOwner) {
+  constructor(options: CoreOptions, owner: CoreOwner, id: string) {
     super(options, owner);
-    this.side = options.side;
-    this.id = options.id;
+    this.id = id;
     this.counters = new Counters(Date.now());
-    const { promise, resolve } = Promise.withResolvers<DrainInfo>();
-    this.closed = promise;
-    this.#resolveClosed = resolve;
+  }
+
+  get side(): Side {
+    return this.options.machine.side;
   }
 
   // ── what flows ──
@@ -80,7 +80,7 @@ export class PeerCore extends PeerParts implements DriverEvents {
 
   /** Calls that have not ended, or whose end has not been written. */
   get openCalls(): number {
-    return this.callsWaiting + (this.#driver?.machine.calls?.callee.size ?? 0);
+    return this.callsWaiting + (this.#driver?.machine.answering ?? 0);
   }
 
   /** The limits that it has met. */
@@ -113,26 +113,12 @@ export class PeerCore extends PeerParts implements DriverEvents {
    * @throws {TypeError | RangeError} where that cannot be encoded; the connection is as it was then
    */
   run(transport: Transport, hello?: (limits: WireLimits) => Hello): SessionDriver {
-    const { settings, serializer, clock, side, rates } = this.options;
+    const { machine, clock } = this.options;
     this.rewind();
     this.#leaving = false;
     const link: Link = linkOf(transport);
-    const limits = wireLimits(settings);
-    const driver = new SessionDriver(
-      link,
-      {
-        ...settings,
-        side,
-        limits,
-        serializer: serializer.name,
-        outbox: this.queue.outbox,
-        lane: this.calls.outgoing.lane,
-        clock,
-        ...(rates === undefined ? {} : { rates }),
-      },
-      this,
-    );
-    if (hello !== undefined) driver.machine.hello(hello(limits));
+    const driver = new SessionDriver(link, machine, clock, this);
+    if (hello !== undefined) driver.machine.hello(hello(machine.limits));
     this.#driver = driver;
     this.localAddr = link.localAddr;
     this.remoteAddr = link.remoteAddr;
@@ -151,6 +137,15 @@ export class PeerCore extends PeerParts implements DriverEvents {
   }
 
   // ── endings ──
+
+  /** Resolves when it has ended, and its link is closed. */
+  get closed(): Promise<DrainInfo> {
+    if (this.#closed === undefined) {
+      this.#closed = Promise.withResolvers();
+      if (this.#outcome !== undefined && this.#linkGone) this.#closed.resolve(this.#outcome);
+    }
+    return this.#closed.promise;
+  }
 
   /** `retryAfter`: asks the other end to come back after so many ms, and waits until it knows. */
   close(
@@ -209,8 +204,8 @@ export class PeerCore extends PeerParts implements DriverEvents {
     this.endParts("The peer is closed");
     this.#drain?.end();
     this.owner.finalized(drain);
-    if (driver === undefined || how === "abort") this.#resolveClosed(drain);
-    else driver.done.then(() => this.#resolveClosed(drain));
+    this.#outcome = drain;
+    this.onGone();
   }
 
   // ── what the machine tells ──
@@ -297,6 +292,12 @@ export class PeerCore extends PeerParts implements DriverEvents {
     this.#roomMade();
   }
 
+  onGone(): void {
+    if (this.#outcome === undefined || !this.#linkGone) return;
+    this.#closed?.resolve(this.#outcome);
+    this.owner.gone();
+  }
+
   // ── what the parts ask ──
 
   sendRefusal(): VnetError | undefined {
@@ -334,6 +335,11 @@ export class PeerCore extends PeerParts implements DriverEvents {
 
   // ── private ──
 
+  /** Whether no link is left, not even one that says its farewell. */
+  get #linkGone(): boolean {
+    return this.#driver?.gone ?? true;
+  }
+
   get #pingWaits(): PingWaits {
     return this.#pings ??= new PingWaits(this.options.clock);
   }
@@ -351,11 +357,11 @@ export class PeerCore extends PeerParts implements DriverEvents {
     if (this.state === "open") {
       this.state = "draining";
       this.#openCalls = this.openCalls;
-      const idle = () => this.messagesWaiting === 0 && this.openCalls === 0;
+      const idle = () => this.messages === 0 && this.openCalls === 0;
       const drain = new Drain(idle, retryAfter === undefined);
       this.#drain = drain;
       if (retryAfter !== undefined) this.#sayGoaway(drain, retryAfter, reason, grace);
-      if (!idle()) this.log.closing(this.#openCalls, this.messagesWaiting);
+      if (!idle()) this.log.closing(this.#openCalls, this.messages);
       if (!drain.aware || !idle()) await drain.wait(this.options.clock, grace, signal);
       this.#drain = undefined;
     }

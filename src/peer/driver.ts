@@ -4,19 +4,18 @@
  * Owns the link, the timers of the session and of a pause in reading, and the output buffer. Protocol
  * decisions are the machine's.
  */
-import type { Bytes, Clock, Initiator } from "../base/types.ts";
-import type { LimitName, ProtocolError, RpcCode } from "../base/errors.ts";
+import type { Bytes, Clock } from "../base/types.ts";
+import type { ProtocolError } from "../base/errors.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
-import type { MachineEvents, MachineOptions, SessionEnd } from "../session/events.ts";
+import type { LifeEvents, MachineHost, MachineSettings, SessionEnd } from "../session/events.ts";
 import { ACK_TIMEOUT } from "../session/acks.ts";
-import type { RunningCall } from "../session/calls.ts";
 import type { Cast } from "../session/cast.ts";
 import { SessionMachine } from "../session/machine.ts";
 import type { Holdup } from "../session/rate.ts";
 import type { Link, LinkSink } from "../stream/link.ts";
 import type { Creditor } from "./inbox.ts";
 import { PRE_WELCOME_MAX } from "../wire/constants.ts";
-import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
+import type { Welcome, WireLimits } from "../wire/handshake.ts";
 
 /** How long the other end may take to end its direction too, in ms (WIRE.md section 5). */
 const LINGER = 1_000;
@@ -26,37 +25,31 @@ const QUIET = 1_024;
 const LONG_MESSAGE = 1_048_576;
 const NOTHING: Bytes = new Uint8Array(0);
 
-/** What a driver tells, beside what its machine does. */
-export interface DriverEvents extends MachineEvents {
+/** Whom a driver tells, and whose backlog its machine writes. */
+export interface DriverHost extends MachineHost, LifeEvents {
   /** So many bytes were received and understood as far as that goes. */
   onRead(bytes: number): void;
   /** So many bytes were written. */
   onWrote(bytes: number): void;
   /** The other end sends too fast: it is not read for a while. */
   onHeld(holdup: Holdup): void;
+  /** The link is closed. */
+  onGone(): void;
 }
 
-/** What a driver is made with. */
-export type DriverOptions = Omit<MachineOptions, "preface"> & {
-  readonly clock: Clock;
-};
-
 /** One session over one link. */
-export class SessionDriver implements LinkSink, MachineEvents, Creditor {
+export class SessionDriver implements LinkSink, LifeEvents, Creditor {
   /** The protocol. After telling it something, call `flush`. */
   readonly machine: SessionMachine;
-  /** Resolves when the link is closed. */
-  readonly done: Promise<void>;
+  /** Whether the link is closed. */
+  gone = false;
   /** When the session became open, by the clock; `undefined` until then. */
   openedAt: number | undefined;
   readonly link: Link;
   readonly #clock: Clock;
   readonly #output = new OutBuffer();
-  readonly #finished: () => void;
-  readonly #events: DriverEvents;
-  readonly #frameTimeout: number;
-  /** How long a message of frames may be once the session is open. */
-  readonly #longest: number;
+  readonly #host: DriverHost;
+  readonly #settings: MachineSettings;
   /** What was just received or written makes nothing due earlier than after so many ms. */
   readonly #patience: number;
   /** When a whole message came last, and when bytes were looked for last in those that are not whole. */
@@ -70,21 +63,17 @@ export class SessionDriver implements LinkSink, MachineEvents, Creditor {
   #over = false;
   #pause: { readonly promise: Promise<void>; readonly end: () => void } | undefined;
 
-  /** `events.onEnd` is told when the protocol ends; the link is then closed by itself. */
-  constructor(link: Link, options: DriverOptions, events: DriverEvents) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.done = promise;
-    this.#finished = resolve;
+  /** `host.onEnd` is told when the protocol ends; the link is then closed by itself. */
+  constructor(link: Link, settings: MachineSettings, clock: Clock, host: DriverHost) {
+    const now = clock.now();
     this.link = link;
-    this.#clock = options.clock;
-    this.#frameTimeout = options.frameTimeout;
-    this.#patience = patienceOf(options);
-    this.#wholeAt = options.clock.now();
-    this.#events = events;
-    this.#longest = Math.max(LONG_MESSAGE, options.limits.recvBytes);
-    link.maxMessageLength = options.side === "client" ? this.#longest : PRE_WELCOME_MAX;
-    const machineOptions = { ...options, preface: link.bytes };
-    this.machine = new SessionMachine(machineOptions, this, options.clock.now());
+    this.#settings = settings;
+    this.#patience = patienceOf(settings);
+    this.#clock = clock;
+    this.#host = host;
+    this.#wholeAt = now;
+    link.maxMessageLength = settings.side === "client" ? longest(settings) : PRE_WELCOME_MAX;
+    this.machine = new SessionMachine(settings, link.bytes, host, this, now);
   }
 
   /** Begins to read and to write. */
@@ -145,7 +134,7 @@ export class SessionDriver implements LinkSink, MachineEvents, Creditor {
     this.#receiving = true;
     const rest = machine.receive(buffer, start, end, now);
     this.#receiving = false;
-    this.#events.onRead(rest - start);
+    this.#host.onRead(rest - start);
     if (machine.holdup !== undefined) this.#hold(machine.holdup);
     if (machine.stirred) this.flush();
     else this.#rearm(now);
@@ -166,7 +155,7 @@ export class SessionDriver implements LinkSink, MachineEvents, Creditor {
   wrote(bytes: number): void {
     if (this.link.inFlight > 0) this.machine.wrote(this.#clock.now());
     else this.machine.idle();
-    this.#events.onWrote(bytes);
+    this.#host.onWrote(bytes);
   }
 
   violated(error: ProtocolError): void {
@@ -180,48 +169,12 @@ export class SessionDriver implements LinkSink, MachineEvents, Creditor {
     this.abort();
   }
 
-  // ── MachineEvents: told on ──
-
-  onHello(hello: Hello): void {
-    this.#events.onHello(hello);
-  }
+  // ── LifeEvents ──
 
   onOpen(limits: WireLimits, welcome: Welcome | undefined): void {
     this.openedAt = this.#clock.now();
-    this.link.maxMessageLength = this.#longest;
-    this.#events.onOpen(limits, welcome);
-  }
-
-  onMessage(topic: string, payload: Bytes, cost: number): void {
-    this.#events.onMessage(topic, payload, cost);
-  }
-
-  onDropped(bytes: number): void {
-    this.#events.onDropped(bytes);
-  }
-
-  onWritten(sent: boolean): void {
-    this.#events.onWritten(sent);
-  }
-
-  onPong(opaque: number, roundTrip: number): void {
-    this.#events.onPong(opaque, roundTrip);
-  }
-
-  onGoaway(retryAfter: number): void {
-    this.#events.onGoaway(retryAfter);
-  }
-
-  onRequest(call: RunningCall): void {
-    this.#events.onRequest(call);
-  }
-
-  onCancel(call: RunningCall, code: RpcCode): void {
-    this.#events.onCancel(call, code);
-  }
-
-  onLimit(limit: LimitName, whose: Initiator): void {
-    this.#events.onLimit(limit, whose);
+    this.link.maxMessageLength = longest(this.#settings);
+    this.#host.onOpen(limits, welcome);
   }
 
   onEnd(end: SessionEnd): void {
@@ -229,7 +182,7 @@ export class SessionDriver implements LinkSink, MachineEvents, Creditor {
     // What still arrives is to be read, and thrown away: else it would destroy the farewell.
     this.#pause?.end();
     if (!this.#over) this.#finish(end);
-    this.#events.onEnd(end);
+    this.#host.onEnd(end);
   }
 
   // ── private ──
@@ -243,7 +196,7 @@ export class SessionDriver implements LinkSink, MachineEvents, Creditor {
     };
     const timer = this.#clock.setTimer(holdup.until, end, this.machine.open);
     this.#pause = { promise, end };
-    this.#events.onHeld(holdup);
+    this.#host.onHeld(holdup);
   }
 
   #finish(end: SessionEnd): void {
@@ -256,6 +209,12 @@ export class SessionDriver implements LinkSink, MachineEvents, Creditor {
       this.link.abort();
       this.#finished();
     });
+  }
+
+  #finished(): void {
+    if (this.gone) return;
+    this.gone = true;
+    this.#host.onGone();
   }
 
   /** As `#arm`, after what makes nothing due before so much time has passed. */
@@ -290,7 +249,9 @@ export class SessionDriver implements LinkSink, MachineEvents, Creditor {
     const { readAt, wroteAt } = this.link;
     if (readAt > Math.max(this.#readAt, this.#wholeAt)) {
       this.#readAt = readAt;
-      if (readAt < this.#wholeAt + this.#frameTimeout) this.machine.receive(NOTHING, 0, 0, readAt);
+      if (readAt < this.#wholeAt + this.#settings.frameTimeout) {
+        this.machine.receive(NOTHING, 0, 0, readAt);
+      }
     }
     if (wroteAt > this.#wroteAt) {
       this.#wroteAt = wroteAt;
@@ -305,7 +266,12 @@ export class SessionDriver implements LinkSink, MachineEvents, Creditor {
   }
 }
 
-function patienceOf({ heartbeat, frameTimeout, writeTimeout }: DriverOptions): number {
+/** How long a message of frames may be once the session is open. */
+function longest({ limits }: MachineSettings): number {
+  return Math.max(LONG_MESSAGE, limits.recvBytes);
+}
+
+function patienceOf({ heartbeat, frameTimeout, writeTimeout }: MachineSettings): number {
   const interval = heartbeat === false ? Infinity : heartbeat.interval;
   return Math.min(frameTimeout, writeTimeout, interval, ACK_TIMEOUT);
 }

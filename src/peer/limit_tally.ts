@@ -11,14 +11,14 @@ const QUIET = 1_000;
 
 /** The limits of one peer. */
 export class LimitTally {
-  readonly #options: Pick<CoreOptions, "clock" | "settings" | "rates">;
+  readonly #options: Pick<CoreOptions, "clock" | "settings" | "machine">;
   readonly #counters: Counters;
   readonly #owner: Pick<CoreOwner, "limitMet">;
   readonly #log: PeerLog;
   readonly #news = new News<LimitName>();
 
   constructor(
-    options: Pick<CoreOptions, "clock" | "settings" | "rates">,
+    options: Pick<CoreOptions, "clock" | "settings" | "machine">,
     counters: Counters,
     owner: Pick<CoreOwner, "limitMet">,
     log: PeerLog,
@@ -31,10 +31,10 @@ export class LimitTally {
 
   /** A limit was met, and goes on being met until then. `value`: of one that the settings do not have. */
   met(limit: LimitName, value?: number, until?: number): void {
-    const { clock, settings, rates } = this.#options;
+    const { clock, settings, machine } = this.#options;
     this.#counters.limit(limit);
     if (!this.#news.begins(limit, clock.now(), until)) return;
-    const values: Partial<Record<LimitName, number>> = { ...settings.limits, ...rates };
+    const values: Partial<Record<LimitName, number>> = { ...settings.limits, ...machine.rates };
     const max = value ?? values[limit] ?? Infinity;
     this.#log.limit(limit, max);
     this.#owner.limitMet(limit, max);

@@ -1,11 +1,13 @@
 /**
  * The options of a session, whichever side it is on: their defaults and what they must be.
  */
-import type { Logger, Runtime } from "../base/types.ts";
+import type { Logger, Runtime, Side } from "../base/types.ts";
 import type { CloseInfo } from "../base/lifecycle.ts";
 import type { AnyContract, Api, MessageOf, SerializerFor } from "../contract/types.ts";
 import type { Handlers } from "./call_options.ts";
 import type { Interceptor } from "./interceptors.ts";
+import type { MachineSettings } from "../session/events.ts";
+import type { Rates } from "../session/rate.ts";
 import type { WireLimits } from "../wire/handshake.ts";
 
 export type { LimitName } from "../base/errors.ts";
@@ -174,6 +176,26 @@ export function wireLimits({ limits, heartbeat }: SessionSettings): WireLimits {
     heartbeatMs: heartbeat === false ? 0 : heartbeat.interval,
     ttlMs: 0,
     features: 0,
+  };
+}
+
+/** What each session machine of one owner is made with. */
+export function machineSettings(
+  side: Side,
+  settings: SessionSettings,
+  serializer: string,
+  rates?: Rates,
+): MachineSettings {
+  const { heartbeat, handshakeTimeout, frameTimeout, writeTimeout } = settings;
+  return {
+    side,
+    limits: wireLimits(settings),
+    serializer,
+    heartbeat,
+    handshakeTimeout,
+    frameTimeout,
+    writeTimeout,
+    ...(rates === undefined ? {} : { rates }),
   };
 }
 

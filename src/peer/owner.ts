@@ -1,17 +1,16 @@
 /**
  * What a peer's core is made with, and who owns it.
  */
-import type { Clock, Side, WaitOptions } from "../base/types.ts";
+import type { Clock, WaitOptions } from "../base/types.ts";
 import type { DrainInfo } from "../base/lifecycle.ts";
 import type { ApiBodies, PlainSerializer } from "../contract/bodies.ts";
 import type { Description } from "../contract/describe.ts";
 import type { Message } from "../contract/types.ts";
-import type { SessionEnd } from "../session/events.ts";
+import type { MachineSettings, SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome } from "../wire/handshake.ts";
 import type { AnyHandler } from "./call_options.ts";
 import type { Interception } from "./interceptors.ts";
 import type { ByteBudget } from "../session/outbox.ts";
-import type { Rates } from "../session/rate.ts";
 import type { LogSummary } from "./log_summary.ts";
 import type { LimitName, Overflow, SessionSettings } from "./options.ts";
 import type { AnyPeer } from "./peer.ts";
@@ -70,6 +69,8 @@ export interface CoreOwner {
   goawayReceived(retryAfter: number): void;
   /** The core has ended for good. */
   finalized(info: DrainInfo): void;
+  /** Its last link is closed as well. */
+  gone(): void;
   /** Something of the application threw. */
   report(error: unknown): void;
   /** Messages were dropped since there was no room for them. */
@@ -78,11 +79,11 @@ export interface CoreOwner {
   limitMet(limit: LimitName, value: number): void;
 }
 
-/** What a core is made with. */
+/** What a core is made with, and shares with all of its owner's. */
 export interface CoreOptions {
-  readonly side: Side;
-  readonly id: string;
   readonly settings: SessionSettings;
+  /** The part of these that its sessions need. */
+  readonly machine: MachineSettings;
   readonly serializer: AnySerializer;
   readonly clock: Clock;
   readonly log: LogSummary;
@@ -90,6 +91,4 @@ export interface CoreOptions {
   readonly interception: Interception;
   /** What all queues of a server may hold together. */
   readonly budget?: ByteBudget;
-  /** How fast the other end may send. @default {as it can} */
-  readonly rates?: Rates;
 }

@@ -13,7 +13,9 @@ import type { CloseInfo } from "../base/lifecycle.ts";
 import { RESOLVED } from "../base/resolved.ts";
 import type { Message } from "../contract/types.ts";
 import type { CallMachine } from "../session/call_machine.ts";
-import type { ByteBudget } from "../session/outbox.ts";
+import type { RequestLane } from "../session/calls.ts";
+import type { Backlog } from "../session/events.ts";
+import type { ByteBudget, Outbox } from "../session/outbox.ts";
 import { decodeMessage } from "./bodies.ts";
 import type { AnyHandler } from "./call_options.ts";
 import { type CallsHost, PeerCalls } from "./calls.ts";
@@ -29,7 +31,8 @@ import { Sender, type SenderHost } from "./sender.ts";
 import type { Counters } from "./stats.ts";
 
 /** The base of a core. */
-export abstract class PeerParts implements InboxHost, SendQueueHost, SenderHost, CallsHost {
+export abstract class PeerParts
+  implements InboxHost, SendQueueHost, SenderHost, CallsHost, Backlog {
   abstract readonly state: PeerState;
   abstract readonly counters: Counters;
   /** The newest session and its link. */
@@ -88,9 +91,12 @@ export abstract class PeerParts implements InboxHost, SendQueueHost, SenderHost,
     return this.#calls?.outgoing.size ?? 0;
   }
 
-  /** Messages that wait. */
-  protected get messagesWaiting(): number {
+  get messages(): number {
     return this.#queue?.outbox.frames ?? 0;
+  }
+
+  get requests(): number {
+    return this.#calls?.outgoing.lane.size ?? 0;
   }
 
   /** Something has left the queue. */
@@ -121,7 +127,15 @@ export abstract class PeerParts implements InboxHost, SendQueueHost, SenderHost,
     this.#inbox?.abort();
   }
 
-  // ── what the parts ask and tell ──
+  // ── what the parts and the sessions ask and tell ──
+
+  get outbox(): Outbox {
+    return this.queue.outbox;
+  }
+
+  get lane(): RequestLane {
+    return this.calls.outgoing.lane;
+  }
 
   get clock(): Clock {
     return this.options.clock;

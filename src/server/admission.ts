@@ -8,19 +8,18 @@
  * 2. An id has never two owners at once, unless the server allows it: the check and the entry into the
  *    registry happen in one synchronous step.
  */
+import type { Addr } from "../base/addr.ts";
 import type { Bytes, Transport } from "../base/types.ts";
 import { type CloseCode, ClosedError, ConnectError } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { TlsInfo } from "../base/tls.ts";
 import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
-import type { AnySerializer, CoreOwner, DropPolicy } from "../peer/owner.ts";
+import type { CoreOwner, DropPolicy } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { escaped, printable } from "../peer/hooks.ts";
-import type { LimitName, SessionSettings } from "../peer/options.ts";
+import type { LimitName } from "../peer/options.ts";
 import type { SessionEnd } from "../session/events.ts";
-import type { ByteBudget } from "../session/outbox.ts";
-import type { Rates } from "../session/rate.ts";
 import { clientIdProblem, type Hello } from "../wire/handshake.ts";
 import type { Decision, Registration } from "./options.ts";
 import type { Hub, HubPeer } from "./hub.ts";
@@ -29,18 +28,6 @@ import type { Hub, HubPeer } from "./hub.ts";
 const PROBE_TIMEOUT = 1_000;
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
-
-/** What an admission is made with. */
-export interface AdmissionOptions {
-  readonly settings: SessionSettings;
-  /** How fast it may send. */
-  readonly rates: Rates;
-  readonly serializer: AnySerializer;
-  /** Why it is refused whatever it asks for. */
-  readonly refusal: CloseCode | undefined;
-  /** What the queues of all clients may hold together. */
-  readonly budget: ByteBudget;
-}
 
 /** One connection. */
 export class Admission implements CoreOwner {
@@ -52,25 +39,23 @@ export class Admission implements CoreOwner {
   /** Whether it has said who it is. */
   asked = false;
   readonly hub: Hub;
+  /** Where it comes from. */
+  readonly origin: Addr;
   readonly #refusal: CloseCode | undefined;
   readonly #registered = Promise.withResolvers<HubPeer>();
   readonly #gone = new AbortController();
   #peer: HubPeer | undefined;
   #tls: TlsInfo | undefined;
 
-  constructor(hub: Hub, options: AdmissionOptions) {
-    const { settings, rates, serializer, refusal, budget } = options;
+  /** `refusal`: why it is refused whatever it asks for. */
+  constructor(hub: Hub, origin: Addr, refusal: CloseCode | undefined) {
     this.hub = hub;
+    this.origin = origin;
     this.#refusal = refusal;
     this.registered = this.#registered.promise;
     // Only `Server.attach` waits for it; for the others a refusal is an event.
     this.registered.catch(() => {});
-    const { interception } = hub.options;
-    const { log, options: { runtime: { clock } } } = hub;
-    this.core = new PeerCore(
-      { side: "server", id: "", settings, serializer, clock, log, interception, budget, rates },
-      this,
-    );
+    this.core = new PeerCore(hub.coreOptions, this, "");
   }
 
   /** Begins to listen to the client. */
@@ -153,6 +138,10 @@ export class Admission implements CoreOwner {
         },
       ),
     );
+  }
+
+  gone(): void {
+    this.hub.gone(this);
   }
 
   report(error: unknown): void {

@@ -14,7 +14,7 @@ import type { Message } from "../contract/types.ts";
 import { inWords } from "../peer/abort_with.ts";
 import { GRACE, inCounts } from "../peer/drain.ts";
 import type { PeerCore } from "../peer/core.ts";
-import type { AnySerializer, DropPolicy, SendOptions } from "../peer/owner.ts";
+import type { AnySerializer, CoreOptions, DropPolicy, SendOptions } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import { EventStream } from "../peer/event_stream.ts";
@@ -23,7 +23,7 @@ import type { Interception } from "../peer/interceptors.ts";
 import { escaped, Hooks, printable } from "../peer/hooks.ts";
 import { News } from "../peer/limit_tally.ts";
 import { LogSummary } from "../peer/log_summary.ts";
-import { type LimitName, type SessionSettings, wireLimits } from "../peer/options.ts";
+import { type LimitName, machineSettings, type SessionSettings } from "../peer/options.ts";
 import type { AnyPeer } from "../peer/peer.ts";
 import type { Load } from "../peer/stats.ts";
 import { ByteBudget } from "../session/outbox.ts";
@@ -83,6 +83,8 @@ export class Hub implements AcceptEvents {
   readonly handlers = new HandlerTable();
   readonly addrs: readonly Addr[];
   readonly epoch: Bytes;
+  /** What each connection is made with. */
+  readonly coreOptions: CoreOptions;
   readonly closed: Promise<DrainInfo>;
   readonly #resolveClosed: (info: DrainInfo) => void;
   readonly #unregistered = new Set<Admission>();
@@ -92,7 +94,6 @@ export class Hub implements AcceptEvents {
   readonly #hosts = new HostCounts();
   readonly #news = new News<ConnectionLimit>();
   readonly #totals = new Totals();
-  readonly #budget: ByteBudget;
   readonly #acceptor: Acceptor;
   /** How it ends; `undefined` while it does not. */
   #outcome: CloseInfo | undefined;
@@ -102,12 +103,20 @@ export class Hub implements AcceptEvents {
 
   constructor(options: HubOptions) {
     this.options = options;
-    const { runtime, logger, listeners, limits } = options;
-    this.#budget = new ByteBudget(limits.maxQueuedBytesTotal);
+    const { runtime, logger, listeners, limits, settings, serializer, interception } = options;
     this.handlers.addAll(options.methods);
     this.log = new LogSummary(logger, runtime.clock);
     this.hooks = new Hooks(this.log, (error) => this.#tell(error, undefined));
     this.events = new EventStream(options.onEvent, (error) => this.hooks.reportQuietly(error));
+    this.coreOptions = {
+      settings,
+      machine: machineSettings("server", settings, serializer.name, limits),
+      serializer,
+      clock: runtime.clock,
+      log: this.log,
+      interception,
+      budget: new ByteBudget(limits.maxQueuedBytesTotal),
+    };
     this.#acceptor = new Acceptor(listeners, runtime.clock, this);
     this.addrs = listeners.map(({ addr }) => Addr.of(addr));
     this.epoch = randomBytes(runtime, 8);
@@ -124,7 +133,7 @@ export class Hub implements AcceptEvents {
 
   /** Takes a connection in. */
   take(transport: Transport): Admission | undefined {
-    const { limits, settings, serializer } = this.options;
+    const { limits } = this.options;
     const origin = Addr.of(transport.remoteAddr);
     if (this.#stopped) {
       cutTransport(transport);
@@ -141,16 +150,11 @@ export class Hub implements AcceptEvents {
     const limit = this.#limitOf(origin);
     if (limit !== undefined) this.#refusing(limit, origin);
     const refusal = limit === undefined ? undefined : "TOO_MANY_CONNECTIONS";
-    const budget = this.#budget;
-    const admission = new Admission(this, { settings, rates: limits, serializer, refusal, budget });
+    const admission = new Admission(this, origin, refusal);
     const { core } = admission;
     this.#unregistered.add(admission);
     this.#cores.add(core);
     this.#hosts.add(origin, 1);
-    core.closed.then(() => {
-      this.#cores.delete(core);
-      this.#hosts.add(origin, -1);
-    });
     admission.start(transport);
     return admission;
   }
@@ -207,9 +211,8 @@ export class Hub implements AcceptEvents {
 
   /** What a client that is let in is told. */
   welcome(id: string): Welcome {
-    const { runtime, settings, serializer } = this.options;
-    const { epoch } = this;
-    const limits = wireLimits(settings);
+    const { runtime, serializer } = this.options;
+    const { epoch, coreOptions: { machine: { limits } } } = this;
     return welcomeOf(runtime, { limits, id, epoch, serializer: serializer.name });
   }
 
@@ -244,6 +247,12 @@ export class Hub implements AcceptEvents {
     const count = this.registry.size;
     this.log.state(`${escaped(core.id)} disconnected: ${how} (${count} now)`);
     this.events.emit({ type: "disconnect", peer, info });
+  }
+
+  /** The link of a connection is closed, after its end. */
+  gone({ core, origin }: Admission): void {
+    this.#cores.delete(core);
+    this.#hosts.add(origin, -1);
   }
 
   /** A connection ended before it had registered. */

@@ -12,24 +12,23 @@ import type { Bytes } from "../base/types.ts";
 import { FrameType } from "../wire/constants.ts";
 import * as control from "../wire/control.ts";
 import { Acks } from "./acks.ts";
-import type { MachineEvents } from "./events.ts";
+import type { FlowEvents } from "./events.ts";
 import { Pings } from "./pings.ts";
-import type { Receipts } from "./receipts.ts";
 
 /** Credit that is told to the other end, and credit that it tells. */
 export interface CreditPorts {
   /** The grant to tell, which then counts as told. */
-  readonly takeGrant: () => number;
+  takeGrant(): number;
   /** The other end grants so much. */
-  readonly grant: (limitBytes: number) => void;
-  /** Who waits to hear that a message was accepted. */
-  readonly receipts: Receipts;
+  grant(limitBytes: number): void;
+  /** The other end has accepted so many of our tracked frames. */
+  accepted(count: number): void;
 }
 
 /** The control frames of one session. */
 export class ControlFrames {
-  readonly #events: MachineEvents;
-  readonly #ports: CreditPorts;
+  readonly #events: FlowEvents;
+  readonly #credit: CreditPorts;
   readonly #pings = new Pings();
   readonly #acks = new Acks();
   /** How long without a round trip is too long, in ms. */
@@ -39,9 +38,9 @@ export class ControlFrames {
   #leaving = false;
 
   /** `interval`: that of the heartbeat, in ms; `Infinity` without one. */
-  constructor(events: MachineEvents, ports: CreditPorts, interval: number, now: number) {
+  constructor(events: FlowEvents, credit: CreditPorts, interval: number, now: number) {
     this.#events = events;
-    this.#ports = ports;
+    this.#credit = credit;
     this.#measureEvery = 3 * interval;
     this.#measuredAt = now;
   }
@@ -114,7 +113,7 @@ export class ControlFrames {
     if (pong !== undefined) control.encodePong(out, pong, this.count);
     // Both say how much was accepted.
     if (ping !== undefined || pong !== undefined) this.#acks.told();
-    if (this.#acks.take(now)) control.encodeAck(out, this.count, this.#ports.takeGrant());
+    if (this.#acks.take(now)) control.encodeAck(out, this.count, this.#credit.takeGrant());
   }
 
   /** Takes a frame; `false` for one that is none of these. @throws {ProtocolError} */
@@ -129,7 +128,7 @@ export class ControlFrames {
     switch (type) {
       case FrameType.PING: {
         const { opaque, recvSeq } = control.decodePing(buffer, start, end);
-        this.#ports.receipts.acked(recvSeq);
+        this.#credit.accepted(recvSeq);
         if (this.#pings.ping(opaque, now)) return true;
         throw new ProtocolError(
           "FLOOD",
@@ -138,7 +137,7 @@ export class ControlFrames {
       }
       case FrameType.PONG: {
         const { opaque, recvSeq } = control.decodePong(buffer, start, end);
-        this.#ports.receipts.acked(recvSeq);
+        this.#credit.accepted(recvSeq);
         const roundTrip = this.#pings.pong(opaque, now);
         if (roundTrip === undefined) return true;
         this.#measuredAt = now;
@@ -147,8 +146,8 @@ export class ControlFrames {
       }
       case FrameType.ACK: {
         const { recvSeq, limitBytes } = control.decodeAck(buffer, start, end);
-        this.#ports.grant(limitBytes);
-        this.#ports.receipts.acked(recvSeq);
+        this.#credit.grant(limitBytes);
+        this.#credit.accepted(recvSeq);
         return true;
       }
       case FrameType.GOAWAY:

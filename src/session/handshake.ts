@@ -19,28 +19,22 @@ export type HandshakeFrame =
   | { readonly type: "welcome"; readonly welcome: wire.Welcome }
   | { readonly type: "reject"; readonly reject: wire.Reject };
 
-/** What a handshake is made with. */
-export interface HandshakeOptions {
-  readonly side: Side;
-  /** Whether prefaces travel: on byte transports. */
-  readonly preface: boolean;
-  /** The name of our serializer. */
-  readonly serializer: string;
-}
-
 const NO_EPOCH: Bytes = new Uint8Array(8);
 
 /** The handshake of one link. */
 export class Handshake {
-  readonly #options: HandshakeOptions;
+  readonly #side: Side;
+  readonly #serializer: string;
   #phase: "preface" | "frame" | "deciding";
   #prefaceOwed: boolean;
   #output: ((out: OutBuffer) => void) | undefined;
 
-  constructor(options: HandshakeOptions) {
-    this.#options = options;
-    this.#phase = options.preface ? "preface" : "frame";
-    this.#prefaceOwed = options.preface;
+  /** `preface`: whether prefaces travel, as on byte transports. `serializer`: the name of ours. */
+  constructor(side: Side, preface: boolean, serializer: string) {
+    this.#side = side;
+    this.#serializer = serializer;
+    this.#phase = preface ? "preface" : "frame";
+    this.#prefaceOwed = preface;
   }
 
   /** Whether the other end has still to show that it speaks vnet. */
@@ -87,7 +81,7 @@ export class Handshake {
 
   /** Server: refuses. Whoever has not shown that it speaks vnet gets nothing that it cannot read. */
   refuse(code: CloseCode, reason: string, retryAfter = 0, epoch: Bytes = NO_EPOCH): void {
-    if (this.#options.side !== "server" || this.#phase === "preface") return;
+    if (this.#side !== "server" || this.#phase === "preface") return;
     this.#output = (out) => {
       this.#writePreface(out, VERSION);
       wire.encodeReject(out, { code, retryAfter, epoch, lastRecv: undefined, reason });
@@ -96,7 +90,7 @@ export class Handshake {
 
   /** Reads the other end's preface, if it is whole; returns where the rest begins. */
   readPreface(buffer: Bytes, start: number, end: number): number {
-    const range = this.#options.side === "server"
+    const range = this.#side === "server"
       ? this.#clientPreface(buffer, start, end)
       : serverPreface(buffer, start, end);
     if (range === undefined) return start;
@@ -107,7 +101,7 @@ export class Handshake {
 
   /** Reads a frame that came before WELCOME. */
   readFrame(type: number, aux: number, buffer: Bytes, start: number, end: number): HandshakeFrame {
-    const { side, serializer } = this.#options;
+    const side = this.#side;
     if (this.#phase === "frame" && side === "client") {
       if (type === FrameType.REJECT) {
         return { type: "reject", reject: wire.decodeReject(aux, buffer, start, end) };
@@ -128,7 +122,7 @@ export class Handshake {
       if (type === FrameType.HELLO) {
         const hello = wire.decodeHello(buffer, start, end);
         demandLimits(hello.limits);
-        demandSerializer(hello.serializer, serializer);
+        demandSerializer(hello.serializer, this.#serializer);
         this.#phase = "deciding";
         return { type: "hello", hello };
       }

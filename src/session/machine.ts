@@ -9,8 +9,6 @@
  * 1. The end is told once, by whichever comes first; after it no event is told and input is ignored.
  * 2. Every violation of the protocol ends the link with one code; nothing is guessed or repaired.
  * 3. Control frames go before messages.
- * 4. Messages leave `outbox` only when they are written into a buffer that is about to be sent; one for
- *    many passes it only when it is empty.
  */
 import type { Bytes, Initiator } from "../base/types.ts";
 import { type CloseCode, ProtocolError, type VnetError } from "../base/errors.ts";
@@ -22,18 +20,15 @@ import * as control from "../wire/control.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { sniff } from "../wire/sniff.ts";
 import type { Cast } from "./cast.ts";
-import { CallMachine } from "./call_machine.ts";
+import type { CallMachine } from "./call_machine.ts";
 import { ControlFrames } from "./control_frames.ts";
-import type { MachineEvents, MachineOptions } from "./events.ts";
+import type { LifeEvents, MachineHost, MachineSettings } from "./events.ts";
+import { Exchange } from "./exchange.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Intake } from "./intake.ts";
-import { MessageReader } from "./message_reader.ts";
 import { linkError } from "./link_error.ts";
-import { MessageWriter } from "./message_writer.ts";
-import { SendCount } from "./numbering.ts";
 import type { Holdup } from "./rate.ts";
-import { Receipts } from "./receipts.ts";
 
 /** The machine. */
 export class SessionMachine implements FrameHandler {
@@ -41,22 +36,20 @@ export class SessionMachine implements FrameHandler {
   shared = false;
   /** Whether what `receive` took last may have given `fill` something to write; mostly it has not. */
   stirred = false;
-  readonly #options: MachineOptions;
-  readonly #events: MachineEvents;
+  readonly #settings: MachineSettings;
+  readonly #host: MachineHost;
+  readonly #life: LifeEvents;
   readonly #reader: FrameReader;
-  readonly #handshake: Handshake;
+  /** Until the session is open, and this end's part in that is written. */
+  #handshake: Handshake | undefined;
   readonly #heartbeat: Heartbeat | undefined;
   readonly #control: ControlFrames;
-  readonly #receipts = new Receipts();
   readonly #intake: Intake;
   /** The same where frames are to be counted: nothing else may cost anything per frame. */
   readonly #counted: Intake | undefined;
-  readonly #incoming: MessageReader;
-  #outgoing: MessageWriter | undefined;
-  #calls: CallMachine | undefined;
+  /** What flows once the session is open. */
+  readonly #exchange: Exchange;
   #phase: "handshake" | "open" | "closed" = "handshake";
-  /** Whether the session is open by a WELCOME that was not written. */
-  #greeting = false;
   #farewell: ((out: OutBuffer) => void) | undefined;
   #now: number;
   readonly #handshakeAt: number;
@@ -65,26 +58,29 @@ export class SessionMachine implements FrameHandler {
   #wroteAt: number;
   #writing = false;
 
-  constructor(options: MachineOptions, events: MachineEvents, now: number) {
-    const { side, limits, heartbeat, frameTimeout, rates } = options;
-    this.#options = options;
-    this.#events = events;
+  /** `preface`: whether one travels first, as on byte transports. */
+  constructor(
+    settings: MachineSettings,
+    preface: boolean,
+    host: MachineHost,
+    life: LifeEvents,
+    now: number,
+  ) {
+    const { side, limits, heartbeat, frameTimeout, rates } = settings;
+    this.#settings = settings;
+    this.#host = host;
+    this.#life = life;
     this.#now = this.#heardAt = this.#wroteAt = now;
-    this.#handshakeAt = now + options.handshakeTimeout;
-    this.#handshake = new Handshake(options);
+    this.#handshakeAt = now + settings.handshakeTimeout;
+    this.#handshake = new Handshake(side, preface, settings.serializer);
     this.#intake = new Intake(frameTimeout, rates, now);
     this.#counted = this.#intake.limited ? this.#intake : undefined;
-    this.#incoming = new MessageReader(events, limits);
     const remote = side === "client" ? "server" : "client";
     this.#reader = new FrameReader(this, remote, Math.min(PRE_WELCOME_MAX, limits.maxFrame));
     this.#heartbeat = heartbeat === false ? undefined : new Heartbeat(now, heartbeat);
-    const ports = {
-      takeGrant: () => this.#incoming.takeGrant(),
-      grant: (limitBytes: number) => this.#outgoing?.grant(limitBytes),
-      receipts: this.#receipts,
-    };
+    this.#exchange = new Exchange(settings, host);
     const interval = heartbeat === false ? Infinity : heartbeat.interval;
-    this.#control = new ControlFrames(events, ports, interval, now);
+    this.#control = new ControlFrames(host, this.#exchange, interval, now);
   }
 
   /** Bytes that the next frame needs in one piece, as far as is known. */
@@ -104,25 +100,29 @@ export class SessionMachine implements FrameHandler {
 
   /** The calls, while the session is open. */
   get calls(): CallMachine | undefined {
-    return this.#phase === "open" ? this.#calls : undefined;
+    return this.#phase === "open" ? this.#exchange.calls : undefined;
+  }
+
+  /** Calls of the other end whose answers were not written. */
+  get answering(): number {
+    return this.#phase === "open" ? this.#exchange.answering : 0;
   }
 
   /** Client: begins. @throws {TypeError | RangeError} where the HELLO cannot be encoded */
   hello(hello: Hello): void {
-    this.#handshake.hello(hello);
+    this.#handshake?.hello(hello);
   }
 
   /** Server: lets the client in that has asked by HELLO. */
   welcome(welcome: Welcome, hello: Hello): void {
-    if (this.#phase !== "handshake" || !this.#handshake.deciding) return;
+    if (this.#phase !== "handshake" || !this.#handshake?.deciding) return;
     this.#handshake.welcome(welcome);
-    this.#greeting = true;
     this.#begin(hello.limits, undefined);
   }
 
   /** Server: refuses the client that has asked, and ends. */
   reject(code: CloseCode, reason: string, retryAfter: number, epoch: Bytes): void {
-    if (this.#phase !== "handshake" || !this.#handshake.deciding) return;
+    if (this.#phase !== "handshake" || !this.#handshake?.deciding) return;
     this.#handshake.refuse(code, reason, retryAfter, epoch);
     this.#end(code, reason, "local");
   }
@@ -136,8 +136,8 @@ export class SessionMachine implements FrameHandler {
     let at = start;
     this.#intake.received(end - start, now);
     try {
-      if (this.#handshake.unproven) at = this.#handshake.readPreface(buffer, start, end);
-      if (!this.#handshake.unproven) at = this.#reader.read(buffer, at, end);
+      if (this.#handshake?.unproven) at = this.#handshake.readPreface(buffer, start, end);
+      if (!this.#handshake?.unproven) at = this.#reader.read(buffer, at, end);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.violated(error, buffer.subarray(start, end));
@@ -158,7 +158,7 @@ export class SessionMachine implements FrameHandler {
   /** Ends the session as the other end broke the protocol; `seen`: what came last. */
   violated(error: ProtocolError, seen: Uint8Array = new Uint8Array(0)): void {
     if (this.#phase === "closed") return;
-    const spoken = this.#handshake.unproven ? sniff(seen) ?? "something else" : "vnet";
+    const spoken = this.#handshake?.unproven ? sniff(seen) ?? "something else" : "vnet";
     if (spoken !== "vnet" && error.code !== "BAD_VERSION") {
       const reason = `The other end speaks ${spoken}, not vnet`;
       const wrong = new ProtocolError(error.code, reason, { cause: error });
@@ -177,8 +177,8 @@ export class SessionMachine implements FrameHandler {
 
   /** The application is through with messages that cost so much; tells whether that is to be told. */
   consumed(cost: number): boolean {
-    this.#incoming.consumed(cost);
-    if (!this.#incoming.grantDue) return false;
+    this.#exchange.consumed(cost);
+    if (!this.#exchange.grantDue) return false;
     this.#wantAck();
     return true;
   }
@@ -201,8 +201,9 @@ export class SessionMachine implements FrameHandler {
    * `undefined`: it has to wait. Only while nothing is being written.
    */
   cast(cast: Cast, now: number): Bytes | undefined {
-    if (this.#phase !== "open" || this.#greeting) return undefined;
-    const frame = this.#outgoing?.cast(cast);
+    // It must not overtake the WELCOME.
+    if (this.#phase !== "open" || this.#handshake !== undefined) return undefined;
+    const frame = this.#exchange.cast(cast);
     if (frame === undefined) return undefined;
     this.#writing = true;
     this.#wroteAt = now;
@@ -222,11 +223,11 @@ export class SessionMachine implements FrameHandler {
   /** Writes what should go out now. Call it only when `out` is handed over at once. */
   fill(out: OutBuffer, now: number): void {
     this.#now = now;
-    this.#handshake.write(out);
-    this.#greeting = false;
+    this.#handshake?.write(out);
     if (this.#phase === "open") {
+      this.#handshake = undefined;
       this.#control.write(out, now);
-      if (this.#outgoing !== undefined) this.#calls?.fill(out, now, this.#outgoing);
+      this.#exchange.write(out, now);
     }
     this.#farewell?.(out);
     this.#farewell = undefined;
@@ -236,10 +237,9 @@ export class SessionMachine implements FrameHandler {
 
   /** Whether `fill` may write something. */
   get hasOutput(): boolean {
-    if (this.#handshake.hasOutput || this.#farewell !== undefined) return true;
+    if (this.#handshake?.hasOutput || this.#farewell !== undefined) return true;
     return this.#phase === "open" &&
-      (this.#control.hasOutput(this.#now) || this.#options.outbox.frames > 0 ||
-        this.#calls?.hasOutput === true);
+      (this.#control.hasOutput(this.#now) || this.#exchange.hasOutput);
   }
 
   /** When `handleTimeout` wants to be called. */
@@ -257,7 +257,7 @@ export class SessionMachine implements FrameHandler {
   /** Does what is due at `now`. Early or repeated calls do nothing. */
   handleTimeout(now: number): void {
     this.#now = now;
-    const { writeTimeout, handshakeTimeout, frameTimeout } = this.#options;
+    const { writeTimeout, handshakeTimeout, frameTimeout } = this.#settings;
     if (now >= this.#writeAt) {
       this.#writing = false;
       // Whoever takes no bytes would not take a farewell either.
@@ -268,7 +268,7 @@ export class SessionMachine implements FrameHandler {
     if (this.#phase === "handshake") {
       if (now < this.#handshakeAt) return;
       const reason = `The handshake took longer than ${handshakeTimeout} ms`;
-      this.#handshake.refuse("HANDSHAKE_TIMEOUT", reason);
+      this.#handshake?.refuse("HANDSHAKE_TIMEOUT", reason);
       return this.#end("HANDSHAKE_TIMEOUT", reason, "remote");
     }
     if (now >= this.#intake.frameAt) {
@@ -299,17 +299,17 @@ export class SessionMachine implements FrameHandler {
     this.#counted?.frame(type, flags, this.#now);
     switch (type) {
       case FrameType.MSG:
-        if (this.#incoming.frame(flags, seq, buffer, start, end)) this.shared = true;
+        if (this.#exchange.message(flags, seq, buffer, start, end)) this.shared = true;
         // A message larger than the window goes on only if its pieces are granted again.
-        if (this.#incoming.grantDue) this.#wantAck();
+        if (this.#exchange.grantDue) this.#wantAck();
         return;
       case FrameType.SKIP:
         decodeSkip(start, end);
-        if (id === 0) this.#incoming.skip();
+        if (id === 0) this.#exchange.skip();
         return;
       case FrameType.CLOSE: {
         const { code, reason, recvSeq } = control.decodeClose(aux, buffer, start, end);
-        this.#receipts.acked(recvSeq);
+        this.#exchange.accepted(recvSeq);
         return this.#end(code, reason, "remote", undefined, { accepted: recvSeq });
       }
     }
@@ -318,11 +318,11 @@ export class SessionMachine implements FrameHandler {
     }
     this.stirred = true;
     if (this.#control.frame(type, aux, buffer, start, end, this.#now)) {
-      if (this.#control.leaving) this.#calls?.caller.hold();
+      if (this.#control.leaving) this.#exchange.calls.caller.hold();
       return;
     }
     // What is left is of a call, or may be ignored.
-    if (this.#calls?.frame(type, flags, aux, id, buffer, start, end, this.#now)) {
+    if (this.#exchange.calls.frame(type, flags, aux, id, buffer, start, end, this.#now)) {
       this.shared = true;
     }
   }
@@ -335,10 +335,10 @@ export class SessionMachine implements FrameHandler {
   #handshakeFrame(type: number, aux: number, buffer: Bytes, start: number, end: number): void {
     this.shared = true;
     this.stirred = true;
-    const frame = this.#handshake.readFrame(type, aux, buffer, start, end);
-    switch (frame.type) {
+    const frame = this.#handshake?.readFrame(type, aux, buffer, start, end);
+    switch (frame?.type) {
       case "hello":
-        return this.#events.onHello(frame.hello);
+        return this.#host.onHello(frame.hello);
       case "welcome":
         // At once, so that the server knows that the WELCOME arrived.
         this.#wantAck();
@@ -352,13 +352,9 @@ export class SessionMachine implements FrameHandler {
 
   #begin(remote: WireLimits, welcome: Welcome | undefined): void {
     this.#phase = "open";
-    this.#reader.maxFrame = this.#options.limits.maxFrame;
-    const { side, limits: local, outbox, lane } = this.#options;
-    const count = new SendCount();
-    const receipts = this.#receipts;
-    this.#outgoing = new MessageWriter({ outbox, remote, count, receipts }, this.#events);
-    this.#calls = new CallMachine({ side, local, remote, lane }, count, this.#events);
-    this.#events.onOpen(remote, welcome);
+    this.#reader.maxFrame = this.#settings.limits.maxFrame;
+    this.#exchange.begin(remote);
+    this.#life.onOpen(remote, welcome);
   }
 
   /** The heartbeat, told of the last signs of life: only when it is asked, as they are so many. */
@@ -370,11 +366,11 @@ export class SessionMachine implements FrameHandler {
 
   /** When what is being written must have made progress. */
   get #writeAt(): number {
-    return this.#writing ? this.#wroteAt + this.#options.writeTimeout : Infinity;
+    return this.#writing ? this.#wroteAt + this.#settings.writeTimeout : Infinity;
   }
 
   #beat(now: number): void {
-    const { heartbeat } = this.#options;
+    const { heartbeat } = this.#settings;
     const action = this.#informed?.handleTimeout(now);
     if (action === undefined || heartbeat === false) return;
     if (action === "ping") this.#control.ping();
@@ -384,7 +380,7 @@ export class SessionMachine implements FrameHandler {
   }
 
   #sayClose(code: CloseCode, reason: string): void {
-    if (this.#phase === "handshake") return this.#handshake.refuse(code, reason);
+    if (this.#phase === "handshake") return this.#handshake?.refuse(code, reason);
     this.#farewell = (out) => control.encodeClose(out, code, 0, this.#control.count, reason);
   }
 
@@ -403,10 +399,8 @@ export class SessionMachine implements FrameHandler {
     this.#phase = "closed";
     this.stirred = true;
     this.#reader.stop();
-    const openCalls = this.#calls?.open ?? 0;
-    this.#calls?.end(more.accepted ?? Infinity);
-    this.#receipts.end();
-    this.#events.onEnd({
+    const openCalls = this.#exchange.end(more.accepted ?? Infinity);
+    this.#life.onEnd({
       code,
       reason,
       initiator,

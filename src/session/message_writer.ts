@@ -10,7 +10,8 @@ import type { SendCount } from "./numbering.ts";
 import { frameCost, SendCredit } from "./credit.ts";
 import { MIN_PIECE } from "./reassembly.ts";
 import type { Outbox, Outgoing } from "./outbox.ts";
-import type { Receipts } from "./receipts.ts";
+import { Receipts } from "./receipts.ts";
+import type { Backlog } from "./events.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { WireLimits } from "../wire/handshake.ts";
 import { Flag, FrameType, HEADER_SIZE, LENGTH_BASE } from "../wire/constants.ts";
@@ -30,33 +31,24 @@ export interface WrittenEvents {
   onWritten(sent: boolean): void;
 }
 
-/** What a writer is made with. */
-export interface MessageWriterOptions {
-  readonly outbox: Outbox;
-  /** What the other end accepts. */
-  readonly remote: WireLimits;
-  /** Numbers the frames. */
-  readonly count: SendCount;
-  /** Who waits to hear that a message was accepted. */
-  readonly receipts: Receipts;
-}
+/** Whom a writer tells, and whose messages it writes. */
+export type WriterHost = WrittenEvents & Pick<Backlog, "messages" | "outbox">;
 
 /** The sending half of message flow. */
 export class MessageWriter {
-  readonly #outbox: Outbox;
-  readonly #events: WrittenEvents;
+  readonly #host: WriterHost;
+  #outbox: Outbox | undefined;
   readonly #credit: SendCredit;
   readonly #maxMessage: number;
   readonly #maxPiece: number;
   readonly #count: SendCount;
-  readonly #receipts: Receipts;
+  /** Who waits to hear that a message was accepted. */
+  #receipts: Receipts | undefined;
 
-  constructor(options: MessageWriterOptions, events: WrittenEvents) {
-    const { outbox, remote, count, receipts } = options;
-    this.#outbox = outbox;
+  /** `remote`: what the other end accepts. `count`: numbers the frames. */
+  constructor(host: WriterHost, remote: WireLimits, count: SendCount) {
+    this.#host = host;
     this.#count = count;
-    this.#receipts = receipts;
-    this.#events = events;
     this.#credit = new SendCredit(remote.recvBytes);
     this.#maxMessage = remote.maxMessage;
     const most = Math.min(remote.maxFrame, Math.floor(remote.recvBytes / 4), MAX_PIECE);
@@ -71,13 +63,25 @@ export class MessageWriter {
 
   /** The message that is next. */
   get next(): Outgoing | undefined {
-    return this.#outbox.peek();
+    return this.#host.messages > 0 ? this.#messages.peek() : undefined;
+  }
+
+  /** The other end has accepted so many tracked frames. */
+  accepted(count: number): void {
+    this.#receipts?.acked(count);
+  }
+
+  /** The session is over. */
+  end(): void {
+    this.#receipts?.end();
   }
 
   /** The frame of a message for many, past the outbox; `undefined`: it has to wait there. */
   cast(cast: Cast): Bytes | undefined {
     const { length, size, cost } = cast;
-    if (!this.#outbox.empty || length > this.#maxMessage || size > this.#maxPiece) return undefined;
+    if (this.#host.messages > 0 || length > this.#maxMessage || size > this.#maxPiece) {
+      return undefined;
+    }
     if (cost > this.#credit.available) return undefined;
     this.#credit.spend(cost);
     return cast.numbered(this.#count.next());
@@ -85,17 +89,22 @@ export class MessageWriter {
 
   /** Writes a frame of the message that is next; `false` when there is none, or no credit. */
   writeNext(out: OutBuffer): boolean {
-    const message = this.#outbox.peek();
+    const message = this.next;
     return message !== undefined && this.#write(out, message);
+  }
+
+  /** Who only ever gets messages for many needs no outbox. */
+  get #messages(): Outbox {
+    return this.#outbox ??= this.#host.outbox;
   }
 
   #write(out: OutBuffer, message: Outgoing): boolean {
     const { payload, topic, offset } = message;
     if (offset > 0) return this.#writePiece(out, message);
     if (payload.length > this.#maxMessage) {
-      this.#outbox.shift();
+      this.#messages.shift();
       message.receipt?.failed("too-large");
-      this.#events.onWritten(false);
+      this.#host.onWritten(false);
       return true;
     }
     const prefix = messagePrefixSize(topic);
@@ -104,7 +113,7 @@ export class MessageWriter {
       if (!this.#pay(prefix + 4 + this.#maxPiece)) return false;
       const piece = payload.subarray(0, this.#maxPiece);
       encodeMessageStart(out, this.#count.next(), topic, payload.length, piece);
-      this.#outbox.begin(piece.length);
+      this.#messages.begin(piece.length);
       return true;
     }
     if (!this.#pay(prefix + payload.length)) return false;
@@ -126,9 +135,12 @@ export class MessageWriter {
   }
 
   #written({ receipt }: Outgoing): void {
-    this.#outbox.shift();
-    if (receipt !== undefined) this.#receipts.wrote(this.#count.count, receipt);
-    this.#events.onWritten(true);
+    this.#messages.shift();
+    if (receipt !== undefined) {
+      this.#receipts ??= new Receipts();
+      this.#receipts.wrote(this.#count.count, receipt);
+    }
+    this.#host.onWritten(true);
   }
 
   #pay(bodyLength: number): boolean {

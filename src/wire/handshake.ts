@@ -34,7 +34,7 @@ import { readLimits, type WireLimits, writeLimits } from "./limits.ts";
 import { type Metadata, readEntries } from "./metadata.ts";
 import { badFrame, truncateText, utf8Length } from "./text.ts";
 
-export { checkLimits, type WireLimits } from "./limits.ts";
+export { checkLimits, sameLimits, type WireLimits } from "./limits.ts";
 export {
   type ClientPreface,
   decodeClientPreface,

@@ -58,6 +58,11 @@ export function checkLimits(limits: WireLimits): string | undefined {
     below("heartbeatMs", limits.heartbeatMs, limits.heartbeatMs === 0 ? 0 : MIN_HEARTBEAT);
 }
 
+/** Whether both are the same. */
+export function sameLimits(a: WireLimits, b: WireLimits): boolean {
+  return FIELDS.every((field) => a[field] === b[field]);
+}
+
 /** Writes the limits; a number that does not fit is written as the largest that does. */
 export function writeLimits(out: OutBuffer, limits: WireLimits): void {
   for (const field of FIELDS) {

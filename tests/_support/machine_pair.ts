@@ -9,7 +9,13 @@ import { ByteQueue } from "../../src/base/byte_queue.ts";
 import { OutBuffer } from "../../src/base/out_buffer.ts";
 import type { LimitName } from "../../src/base/errors.ts";
 import type { Bytes, Initiator, Side } from "../../src/base/types.ts";
-import type { MachineEvents, MachineOptions, SessionEnd } from "../../src/session/events.ts";
+import type {
+  Backlog,
+  FlowEvents,
+  LifeEvents,
+  MachineSettings,
+  SessionEnd,
+} from "../../src/session/events.ts";
 import { SessionMachine } from "../../src/session/machine.ts";
 import { Outbox } from "../../src/session/outbox.ts";
 import type { Hello, Welcome, WireLimits } from "../../src/wire/handshake.ts";
@@ -23,8 +29,13 @@ export interface Arrived {
   readonly cost: number;
 }
 
+/** What one end is made with. */
+export type EndOptions =
+  & Partial<MachineSettings>
+  & { readonly side: Side; readonly preface?: boolean };
+
 /** One machine, and what it has told. */
-export class MachineEnd implements MachineEvents {
+export class MachineEnd implements FlowEvents, LifeEvents, Backlog {
   readonly machine: SessionMachine;
   readonly outbox = new Outbox(1 << 26);
   readonly lane = new RequestLane();
@@ -41,25 +52,32 @@ export class MachineEnd implements MachineEvents {
   readonly #input = new ByteQueue();
   readonly #out = new OutBuffer();
 
-  constructor(options: Partial<MachineOptions> & { readonly side: Side }, now = 0) {
+  constructor(options: EndOptions, now = 0) {
     this.side = options.side;
     this.#limits = options.limits ?? LIMITS;
     this.machine = new SessionMachine(
       {
-        preface: true,
         limits: LIMITS,
         serializer: "raw",
         heartbeat: false,
         handshakeTimeout: 5_000,
         frameTimeout: 30_000,
         writeTimeout: 15_000,
-        outbox: this.outbox,
-        lane: this.lane,
         ...options,
       },
+      options.preface ?? true,
+      this,
       this,
       now,
     );
+  }
+
+  get messages(): number {
+    return this.outbox.frames;
+  }
+
+  get requests(): number {
+    return this.lane.size;
   }
 
   /** How it ended; fails where it has not. */
@@ -162,13 +180,13 @@ export class MachinePair {
   now = 0;
   readonly #pipes: Record<Side, Bytes[]> = { client: [], server: [] };
 
-  constructor(options: Partial<MachineOptions> = {}) {
+  constructor(options: Partial<Omit<EndOptions, "side">> = {}) {
     this.client = new MachineEnd({ ...options, side: "client" });
     this.server = new MachineEnd({ ...options, side: "server" });
   }
 
   /** A pair whose session is open. */
-  static open(options: Partial<MachineOptions> = {}): MachinePair {
+  static open(options: Partial<Omit<EndOptions, "side">> = {}): MachinePair {
     const pair = new MachinePair(options);
     pair.client.greet();
     pair.settle();

@@ -7,7 +7,6 @@ import { OutBuffer } from "../../src/base/out_buffer.ts";
 import type { Bytes } from "../../src/base/types.ts";
 import { ControlFrames } from "../../src/session/control_frames.ts";
 import type { SessionMachine } from "../../src/session/machine.ts";
-import { Receipts } from "../../src/session/receipts.ts";
 import { FrameType } from "../../src/wire/constants.ts";
 import * as control from "../../src/wire/control.ts";
 import { FrameReader } from "../../src/wire/frame.ts";
@@ -45,7 +44,7 @@ function makeControl(interval = Infinity): {
 } {
   const pair = new MachinePair();
   const { log } = pair.client;
-  const ports = { takeGrant: () => 1_000, grant: () => {}, receipts: new Receipts() };
+  const ports = { takeGrant: () => 1_000, grant: () => {}, accepted: () => {} };
   const own = new ControlFrames(pair.client, ports, interval, 0);
   const write = (now: number) => {
     const out = new OutBuffer();

@@ -17,7 +17,8 @@ const REJECT: wire.Reject = {
 };
 
 function make(side: Side, options: { preface?: boolean; serializer?: string } = {}): Handshake {
-  return new Handshake({ side, preface: true, serializer: "raw", ...options });
+  const { preface = true, serializer = "raw" } = options;
+  return new Handshake(side, preface, serializer);
 }
 
 function output(handshake: Handshake): Bytes {

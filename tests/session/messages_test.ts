@@ -7,7 +7,6 @@ import { MessageReader } from "../../src/session/message_reader.ts";
 import { MessageWriter } from "../../src/session/message_writer.ts";
 import { SendCount } from "../../src/session/numbering.ts";
 import { Outbox } from "../../src/session/outbox.ts";
-import { Receipts } from "../../src/session/receipts.ts";
 import { Flag, FrameType } from "../../src/wire/constants.ts";
 import { FrameReader } from "../../src/wire/frame.ts";
 import type { WireLimits } from "../../src/wire/handshake.ts";
@@ -33,9 +32,14 @@ class Flow {
   constructor(limits: Partial<WireLimits> = {}) {
     const all = { ...LIMITS, ...limits };
     const { outbox, count } = this;
-    this.writer = new MessageWriter({ outbox, remote: all, count, receipts: new Receipts() }, {
-      onWritten: (sent) => this.written.push(sent),
-    });
+    const host = {
+      outbox,
+      get messages() {
+        return outbox.frames;
+      },
+      onWritten: (sent: boolean) => this.written.push(sent),
+    };
+    this.writer = new MessageWriter(host, all, count);
     this.reader = new MessageReader({
       onMessage: (topic, payload, cost) => this.got.push({ topic, payload, cost }),
       onDropped: () => this.dropped++,

@@ -7,7 +7,7 @@ import { encodePing } from "../../src/wire/control.ts";
 import { encodeMessage, encodeMessageStart, encodePiece } from "../../src/wire/message.ts";
 import { FrameType } from "../../src/wire/constants.ts";
 import { OutBuffer } from "../../src/base/out_buffer.ts";
-import type { MachineOptions } from "../../src/session/events.ts";
+import type { MachineSettings } from "../../src/session/events.ts";
 import { type MachineEnd, MachinePair } from "../_support/machine_pair.ts";
 import { Rng } from "../_support/rng.ts";
 import { encoded, LIMITS } from "../_support/wire_client.ts";
@@ -193,7 +193,7 @@ Deno.test("SessionMachine reads on once it has ended, whatever was owed", () => 
 });
 
 /** A pair whose session is open. */
-function opened(options: Partial<MachineOptions>): MachinePair {
+function opened(options: Partial<MachineSettings>): MachinePair {
   const limits = { ...LIMITS, maxCalls: 8, maxStreams: 8, streamBytes: 16_384 };
   return MachinePair.open({ ...options, limits });
 }
