@@ -25,6 +25,8 @@ const NO_COPY = 65_536;
 const FIRST_SIZE = 1_024;
 /** Twice what goes into one write: the frame that goes beyond it needs no buffer of its own. */
 const MAX_SIZE = 131_072;
+/** So many at most are kept for those that write next. */
+const MAX_SPARE = 1_024;
 const EMPTY: Bytes = new Uint8Array(0);
 const encoder = new TextEncoder();
 
@@ -147,4 +149,25 @@ export class OutBuffer implements ByteWriter {
     this.#start = 0;
     this.#position = 0;
   }
+}
+
+/** Buffers of the first size that nobody uses: of thousands of connections few write at a time. */
+const spare: OutBuffer[] = [];
+
+/** A buffer of the first size. */
+export function takeOutBuffer(): OutBuffer {
+  const buffer = spare.pop() ?? new OutBuffer();
+  if (buffer.buffer === EMPTY) buffer.buffer = new Uint8Array(FIRST_SIZE);
+  return buffer;
+}
+
+/**
+ * Gives it back, once nothing of it is being written; tells whether it was taken. One that has grown is
+ * not: it belongs to one that writes much, and what the others write must not depend on what that was.
+ */
+export function giveOutBuffer(buffer: OutBuffer): boolean {
+  if (buffer.buffer.length !== FIRST_SIZE) return false;
+  buffer.reset();
+  if (spare.length < MAX_SPARE) spare.push(buffer);
+  return true;
 }

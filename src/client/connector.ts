@@ -127,11 +127,8 @@ export class Connector implements CoreOwner {
     const machine = machineSettings("client", settings, serializer.name);
     encodeHello(new OutBuffer(), this.#hello(machine.limits, id, auth));
     const { interception } = options;
-    this.core = new PeerCore(
-      { settings, machine, serializer, clock: this.#clock, log: this.#log, interception },
-      this,
-      id,
-    );
+    const parts = { interception, clock: this.#clock, log: this.#log };
+    this.core = new PeerCore({ settings, machine, serializer, ...parts }, this, id);
     // Who does not look at `opened` learns of its failure by `closed`.
     this.#opened.promise.catch(() => {});
   }

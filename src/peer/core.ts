@@ -31,13 +31,13 @@ import { PingWaits } from "./ping_waits.ts";
 import { tooLarge } from "./send_queue.ts";
 import { Counters, type Load, type PeerStats } from "./stats.ts";
 
+const NOWHERE = Addr.of(undefined);
+
 /** A peer without types. */
 export class PeerCore extends PeerParts implements DriverHost {
   readonly counters: Counters;
   id: string;
   state: PeerState = "connecting";
-  localAddr: Addr = Addr.of(undefined);
-  remoteAddr: Addr = Addr.of(undefined);
   #closed: PromiseWithResolvers<DrainInfo> | undefined;
   #limits: LimitTally | undefined;
   #pings: PingWaits | undefined;
@@ -120,8 +120,6 @@ export class PeerCore extends PeerParts implements DriverHost {
     const driver = new SessionDriver(link, machine, clock, this);
     if (hello !== undefined) driver.machine.hello(hello(machine.limits));
     this.#driver = driver;
-    this.localAddr = link.localAddr;
-    this.remoteAddr = link.remoteAddr;
     driver.start();
     return driver;
   }
@@ -129,6 +127,14 @@ export class PeerCore extends PeerParts implements DriverHost {
   /** Whether an end has been decided on, so that an ended link is not to be replaced. */
   get ending(): boolean {
     return this.#end !== undefined || this.#closing !== undefined;
+  }
+
+  get localAddr(): Addr {
+    return this.#driver?.link.localAddr ?? NOWHERE;
+  }
+
+  get remoteAddr(): Addr {
+    return this.#driver?.link.remoteAddr ?? NOWHERE;
   }
 
   /** The newest session and its link. */

@@ -6,7 +6,7 @@
  */
 import type { Bytes, Clock } from "../base/types.ts";
 import type { ProtocolError } from "../base/errors.ts";
-import { OutBuffer } from "../base/out_buffer.ts";
+import { giveOutBuffer, type OutBuffer, takeOutBuffer } from "../base/out_buffer.ts";
 import type { LifeEvents, MachineHost, MachineSettings, SessionEnd } from "../session/events.ts";
 import { ACK_TIMEOUT } from "../session/acks.ts";
 import type { Cast } from "../session/cast.ts";
@@ -47,7 +47,8 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
   openedAt: number | undefined;
   readonly link: Link;
   readonly #clock: Clock;
-  readonly #output = new OutBuffer();
+  /** What is being written. */
+  #output: OutBuffer | undefined;
   readonly #host: DriverHost;
   readonly #settings: MachineSettings;
   /** What was just received or written makes nothing due earlier than after so many ms. */
@@ -143,13 +144,14 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
 
   nextOutput(): OutBuffer | undefined {
     // A look at the clock costs as much as a frame.
-    if (!this.machine.hasOutput) return undefined;
+    if (!this.machine.hasOutput) return this.#writtenAll();
     this.#wroteAt = this.#clock.now();
-    this.machine.fill(this.#output, this.#wroteAt);
-    if (this.#output.length === 0) return undefined;
-    if (this.#output.length > QUIET) this.#busy = true;
+    const output = this.#output ??= takeOutBuffer();
+    this.machine.fill(output, this.#wroteAt);
+    if (output.length === 0) return this.#writtenAll();
+    if (output.length > QUIET) this.#busy = true;
     this.#arm();
-    return this.#output;
+    return output;
   }
 
   wrote(bytes: number): void {
@@ -211,6 +213,11 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
     });
   }
 
+  /** Nothing is being written: others may have the memory for it. */
+  #writtenAll(): undefined {
+    if (this.#output !== undefined && giveOutBuffer(this.#output)) this.#output = undefined;
+  }
+
   #finished(): void {
     if (this.gone) return;
     this.gone = true;
@@ -237,7 +244,7 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
     this.#timer = undefined;
     this.#timerAt = Infinity;
     // Thousands of quiet links must not keep the memory that each of them once needed.
-    if (!this.#busy && this.link.inFlight === 0) this.#output.release();
+    if (!this.#busy && this.link.inFlight === 0) this.#output = undefined;
     this.#busy = false;
     this.#lookAtParts();
     this.machine.handleTimeout(this.#clock.now());

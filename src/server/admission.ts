@@ -10,7 +10,7 @@
  */
 import type { Addr } from "../base/addr.ts";
 import type { Bytes, Transport } from "../base/types.ts";
-import { type CloseCode, ClosedError, ConnectError } from "../base/errors.ts";
+import { type CloseCode, ClosedError, ConnectError, LimitError } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { TlsInfo } from "../base/tls.ts";
 import type { Message } from "../contract/types.ts";
@@ -32,8 +32,6 @@ const encoder = new TextEncoder();
 /** One connection. */
 export class Admission implements CoreOwner {
   readonly core: PeerCore;
-  /** Resolves once registered; rejects when that fails. */
-  readonly registered: Promise<HubPeer>;
   /** Who asks: 12 bytes of one client object, and a count of its HELLOs; empty when it did not say. */
   instance: Bytes = new Uint8Array(0);
   /** Whether it has said who it is. */
@@ -42,9 +40,14 @@ export class Admission implements CoreOwner {
   /** Where it comes from. */
   readonly origin: Addr;
   readonly #refusal: CloseCode | undefined;
-  readonly #registered = Promise.withResolvers<HubPeer>();
-  readonly #gone = new AbortController();
+  /** How it went, for who waits for it. */
+  #registered: PromiseWithResolvers<HubPeer> | undefined;
+  /** Fires when the client leaves, for who looks at it. */
+  #leaving: AbortController | undefined;
+  /** How it has ended. */
+  #end: CloseInfo | undefined;
   #peer: HubPeer | undefined;
+  #groups: Set<string> | undefined;
   #tls: TlsInfo | undefined;
 
   /** `refusal`: why it is refused whatever it asks for. */
@@ -52,10 +55,16 @@ export class Admission implements CoreOwner {
     this.hub = hub;
     this.origin = origin;
     this.#refusal = refusal;
-    this.registered = this.#registered.promise;
-    // Only `Server.attach` waits for it; for the others a refusal is an event.
-    this.registered.catch(() => {});
     this.core = new PeerCore(hub.coreOptions, this, "");
+  }
+
+  /** Resolves once it has registered; rejects when that fails. To be asked for as soon as it has begun. */
+  get registered(): Promise<HubPeer> {
+    if (this.#registered === undefined) {
+      this.#registered = Promise.withResolvers();
+      if (this.#end !== undefined) this.#registered.reject(notRegistered(this.#end));
+    }
+    return this.#registered.promise;
   }
 
   /** Begins to listen to the client. */
@@ -96,11 +105,12 @@ export class Admission implements CoreOwner {
     const peer = this.#peer;
     if (peer === undefined) return;
     this.hub.opened(this);
-    this.#registered.resolve(peer);
+    this.#registered?.resolve(peer);
     const { onConnect } = this.hub.options;
+    if (onConnect === undefined) return;
     core.inbox.hook(() =>
       this.hub.hooks.call(
-        onConnect && (() => onConnect(peer)),
+        () => onConnect(peer),
         () => core.end("INTERNAL", "'onConnect' failed"),
       )
     );
@@ -110,13 +120,14 @@ export class Admission implements CoreOwner {
     const { code, reason, initiator, error } = end;
     const info: CloseInfo = { code, reason, initiator, ...(error === undefined ? {} : { error }) };
     const peer = this.#peer;
-    this.#gone.abort(new ClosedError("The client has left", info));
+    this.#end = info;
+    this.#leaving?.abort(hasLeft(info));
     if (opened && peer !== undefined) {
       const { onDisconnect } = this.hub.options;
       this.hub.left(this, peer, info);
-      this.core.inbox.hook(() =>
-        this.hub.hooks.call(onDisconnect && (() => onDisconnect(info, peer)))
-      );
+      if (onDisconnect !== undefined) {
+        this.core.inbox.hook(() => this.hub.hooks.call(() => onDisconnect(info, peer)));
+      }
     } else {
       this.hub.refused(this, info);
     }
@@ -128,16 +139,8 @@ export class Admission implements CoreOwner {
   }
 
   finalized(info: DrainInfo): void {
-    this.#registered.reject(
-      new ConnectError(
-        info.code,
-        `Cannot register client as it was refused: ${printable(info.reason)}`,
-        {
-          initiator: info.initiator,
-          ...(info.error === undefined ? {} : { cause: info.error }),
-        },
-      ),
-    );
+    this.#end ??= info;
+    this.#registered?.reject(notRegistered(info));
   }
 
   gone(): void {
@@ -153,7 +156,39 @@ export class Admission implements CoreOwner {
   }
 
   limitMet(limit: LimitName, value: number): void {
-    this.hub.limitMet(limit, value, this.core.remoteAddr, this.#peer);
+    this.hub.limitMet(limit, value, this.origin, this.#peer);
+  }
+
+  // ── groups ──
+
+  /** Those that its peer is in; once it is gone: those it was in at last. */
+  get groups(): ReadonlySet<string> {
+    return this.#groups ??= new Set();
+  }
+
+  /** Puts its peer into a group; one that is gone joins nothing. @throws {LimitError} when it is in too many */
+  join(group: string): void {
+    const peer = this.#peer;
+    if (peer === undefined || this.#end !== undefined) return;
+    const groups = this.#groups ??= new Set();
+    const { maxGroups } = this.hub.options.limits;
+    if (groups.size < maxGroups || groups.has(group)) {
+      return this.hub.groups.join(peer, groups, group);
+    }
+    this.core.limits.met("maxGroups", maxGroups);
+    throw new LimitError(
+      "TOO_MANY",
+      "maxGroups",
+      `Cannot join group as a client may be in at most ${maxGroups}: current value is ${groups.size}`,
+      { initiator: "local" },
+    );
+  }
+
+  /** Takes its peer out of a group. */
+  leave(group: string): void {
+    const peer = this.#peer;
+    if (peer === undefined || this.#end !== undefined || this.#groups === undefined) return;
+    this.hub.groups.leave(peer, this.#groups, group);
   }
 
   // ── the way in ──
@@ -188,16 +223,28 @@ export class Admission implements CoreOwner {
   }
 
   #registration(id: string, hello: Hello): Registration {
+    const signal = () => this.#signal();
     return {
       id,
       auth: decoder.decode(hello.auth),
       authBytes: hello.auth,
       authEquals: (secret) => sameSecret(hello.auth, secret),
       metadata: hello.metadata,
-      remoteAddr: this.core.remoteAddr,
+      remoteAddr: this.origin,
       tls: this.#tls,
-      signal: this.#gone.signal,
+      // Few look at it, and there may be many who register.
+      get signal() {
+        return signal();
+      },
     };
+  }
+
+  #signal(): AbortSignal {
+    if (this.#leaving === undefined) {
+      this.#leaving = new AbortController();
+      if (this.#end !== undefined) this.#leaving.abort(hasLeft(this.#end));
+    }
+    return this.#leaving.signal;
   }
 
   async #enter(id: string, data: unknown, hello: Hello): Promise<void> {
@@ -214,11 +261,11 @@ export class Admission implements CoreOwner {
           return this.#reject("CLIENT_ID_IN_USE", `The id ${escaped(id)} is in use`);
         }
         // It may have left while the owner was asked.
-        if (this.#gone.signal.aborted) return;
+        if (this.#end !== undefined) return;
         owner.core.end("TAKEN_OVER", "Another connection has registered the same id");
       }
     }
-    if (this.#gone.signal.aborted) return;
+    if (this.#end !== undefined) return;
     this.core.id = id;
     this.instance = hello.instance;
     const { driver } = this.core;
@@ -248,6 +295,18 @@ export class Admission implements CoreOwner {
     driver?.machine.reject(code, reason, retryAfter, this.hub.epoch);
     driver?.flush();
   }
+}
+
+function notRegistered({ code, reason, initiator, error }: CloseInfo): ConnectError {
+  return new ConnectError(
+    code,
+    `Cannot register client as it was refused: ${printable(reason)}`,
+    { initiator, ...(error === undefined ? {} : { cause: error }) },
+  );
+}
+
+function hasLeft(info: CloseInfo): ClosedError {
+  return new ClosedError("The client has left", info);
 }
 
 /** Looks at every byte, whichever is the first that differs. */

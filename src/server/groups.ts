@@ -7,37 +7,26 @@
 
 const NOBODY: ReadonlySet<never> = new Set();
 
-/** The groups of one server. */
+/** The groups of one server. Which ones a peer is in is kept in a set that comes with it. */
 export class Groups<P> {
   readonly #members = new Map<string, Set<P>>();
-  readonly #joined = new Map<P, Set<string>>();
 
-  /** Takes a peer in; gives the set in which its groups are kept, also after it has gone. */
-  enter(peer: P): ReadonlySet<string> {
-    const groups = new Set<string>();
-    this.#joined.set(peer, groups);
-    return groups;
-  }
-
-  /** Adds a peer to a group; one that is gone joins nothing. */
-  join(peer: P, group: string): void {
-    const groups = this.#joined.get(peer);
-    if (groups === undefined) return;
-    groups.add(group);
+  /** Adds a peer to a group. */
+  join(peer: P, joined: Set<string>, group: string): void {
+    joined.add(group);
     const members = this.#members.get(group);
     if (members === undefined) this.#members.set(group, new Set([peer]));
     else members.add(peer);
   }
 
   /** Takes a peer out of a group. */
-  leave(peer: P, group: string): void {
-    if (this.#joined.get(peer)?.delete(group)) this.#remove(peer, group);
+  leave(peer: P, joined: Set<string>, group: string): void {
+    if (joined.delete(group)) this.#remove(peer, group);
   }
 
   /** A peer is gone: it is in no group any more, and its set says in which it was. */
-  exit(peer: P): void {
-    for (const group of this.#joined.get(peer) ?? []) this.#remove(peer, group);
-    this.#joined.delete(peer);
+  exit(peer: P, joined: Iterable<string>): void {
+    for (const group of joined) this.#remove(peer, group);
   }
 
   /** Who is in a group. */

@@ -8,7 +8,7 @@
  */
 import type { Bytes, Logger, Runtime, Transport, TransportListener } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import { type CloseCode, type ConnectError, LimitError } from "../base/errors.ts";
+import type { CloseCode, ConnectError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { inWords } from "../peer/abort_with.ts";
@@ -181,19 +181,6 @@ export class Hub implements AcceptEvents {
     return broadcast(this.#receivers(options), payload, options, context);
   }
 
-  /** Puts a client into a group. @throws {LimitError} when it is in too many */
-  join(peer: HubPeer, groups: ReadonlySet<string>, group: string): void {
-    const { maxGroups } = this.options.limits;
-    if (groups.size < maxGroups || groups.has(group)) return this.groups.join(peer, group);
-    this.coreOf(peer)?.limits.met("maxGroups", maxGroups);
-    throw new LimitError(
-      "TOO_MANY",
-      "maxGroups",
-      `Cannot join group as a client may be in at most ${maxGroups}: current value is ${groups.size}`,
-      { initiator: "local" },
-    );
-  }
-
   // ── what admissions ask and tell ──
 
   /** The newest owner of an id. */
@@ -231,16 +218,16 @@ export class Hub implements AcceptEvents {
     const peer = this.registry.get(core.id);
     if (peer === undefined) return;
     const count = this.registry.size;
-    this.log.state(
-      `${escaped(core.id)} connected from ${core.remoteAddr} (${count} now)`,
-    );
+    if (this.log.has("info")) {
+      this.log.state(`${escaped(core.id)} connected from ${core.remoteAddr} (${count} now)`);
+    }
     this.events.emit({ type: "connect", peer });
   }
 
   /** A registered client is gone. */
-  left({ core }: Admission, peer: HubPeer, info: CloseInfo): void {
+  left({ core, groups }: Admission, peer: HubPeer, info: CloseInfo): void {
     this.registry.delete(peer);
-    this.groups.exit(peer);
+    this.groups.exit(peer, groups);
     this.#admitted.delete(peer);
     this.#totals.left(core.load);
     const how = info.reason === "" ? info.code : `${escaped(info.reason)} (${info.code})`;

@@ -19,8 +19,10 @@ export interface Registry<P> extends Iterable<P> {
 
 /** The registry that a server keeps. */
 export class PeerRegistry<P extends { readonly id: string }> implements Registry<P> {
-  /** A Map, and not an object: an id may be `__proto__`. */
-  readonly #peers = new Map<string, P[]>();
+  /** The newest owner of each id. A Map, and not an object: an id may be `__proto__`. */
+  readonly #newest = new Map<string, P>();
+  /** Those before it, in the order in which they came; few ids have any. */
+  readonly #older = new Map<string, P[]>();
   #size = 0;
 
   get size(): number {
@@ -28,36 +30,52 @@ export class PeerRegistry<P extends { readonly id: string }> implements Registry
   }
 
   has(id: string): boolean {
-    return this.#peers.has(id);
+    return this.#newest.has(id);
   }
 
   get(id: string): P | undefined {
-    return this.#peers.get(id)?.at(-1);
+    return this.#newest.get(id);
   }
 
   getAll(id: string): P[] {
-    return [...this.#peers.get(id) ?? []];
+    const newest = this.#newest.get(id);
+    return newest === undefined ? [] : [...this.#older.get(id) ?? [], newest];
   }
 
   *[Symbol.iterator](): Generator<P, void> {
-    for (const peers of this.#peers.values()) yield* peers;
+    for (const [id, newest] of this.#newest) {
+      if (this.#older.size > 0) yield* this.#older.get(id) ?? [];
+      yield newest;
+    }
   }
 
   /** Adds a peer. */
   add(peer: P): void {
-    const owners = this.#peers.get(peer.id);
-    if (owners === undefined) this.#peers.set(peer.id, [peer]);
-    else owners.push(peer);
+    const { id } = peer;
+    const newest = this.#newest.get(id);
+    if (newest !== undefined) {
+      const older = this.#older.get(id);
+      if (older === undefined) this.#older.set(id, [newest]);
+      else older.push(newest);
+    }
+    this.#newest.set(id, peer);
     this.#size++;
   }
 
   /** Removes a peer; tells whether it was there. */
   delete(peer: P): boolean {
-    const owners = this.#peers.get(peer.id);
-    const index = owners?.indexOf(peer) ?? -1;
-    if (owners === undefined || index < 0) return false;
-    owners.splice(index, 1);
-    if (owners.length === 0) this.#peers.delete(peer.id);
+    const { id } = peer;
+    const older = this.#older.get(id) ?? [];
+    if (this.#newest.get(id) === peer) {
+      const next = older.pop();
+      if (next === undefined) this.#newest.delete(id);
+      else this.#newest.set(id, next);
+    } else {
+      const index = older.indexOf(peer);
+      if (index < 0) return false;
+      older.splice(index, 1);
+    }
+    if (older.length === 0) this.#older.delete(id);
     this.#size--;
     return true;
   }

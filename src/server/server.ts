@@ -111,24 +111,26 @@ class ServerPeerFace<C extends AnyContract, D> extends PeerFace<C["client"], C["
   implements ServerPeer<C, D> {
   readonly server: Server<C, D>;
   readonly data: D;
-  readonly groups: ReadonlySet<string>;
-  readonly #hub: Hub;
+  readonly #admission: Admission;
 
   constructor(admission: Admission, server: Server<C, D>, data: D) {
     super(admission.core);
     this.server = server;
     this.data = data;
-    this.#hub = admission.hub;
-    this.groups = this.#hub.groups.enter(this);
+    this.#admission = admission;
+  }
+
+  get groups(): ReadonlySet<string> {
+    return this.#admission.groups;
   }
 
   join(group: string): void {
     checkName("group", group);
-    this.#hub.join(this, this.groups, group);
+    this.#admission.join(group);
   }
 
   leave(group: string): void {
-    this.#hub.groups.leave(this, group);
+    this.#admission.leave(group);
   }
 }
 

@@ -333,7 +333,6 @@ export class SessionMachine implements FrameHandler {
   }
 
   #handshakeFrame(type: number, aux: number, buffer: Bytes, start: number, end: number): void {
-    this.shared = true;
     this.stirred = true;
     const frame = this.#handshake?.readFrame(type, aux, buffer, start, end);
     switch (frame?.type) {

@@ -86,8 +86,6 @@ export function linkOf(transport: Transport): Link {
 }
 
 abstract class BaseLink implements Link, OutputSource {
-  readonly localAddr: Addr;
-  readonly remoteAddr: Addr;
   abstract readonly bytes: boolean;
   abstract readonly readAt: number;
   abstract readonly wroteAt: number;
@@ -97,12 +95,20 @@ abstract class BaseLink implements Link, OutputSource {
   #sink: LinkSink | undefined;
   #closed = false;
   #ended = false;
-  #readEnded: Promise<void> = Promise.resolve();
+  #reading: Promise<void> | undefined;
+  #localAddr: Addr | undefined;
+  #remoteAddr: Addr | undefined;
 
   constructor(transport: Transport) {
     this.#transport = transport;
-    this.localAddr = Addr.of(transport.localAddr);
-    this.remoteAddr = Addr.of(transport.remoteAddr);
+  }
+
+  get localAddr(): Addr {
+    return this.#localAddr ??= Addr.of(this.#transport.localAddr);
+  }
+
+  get remoteAddr(): Addr {
+    return this.#remoteAddr ??= Addr.of(this.#transport.remoteAddr);
   }
 
   get inFlight(): number {
@@ -112,7 +118,7 @@ abstract class BaseLink implements Link, OutputSource {
   start(sink: LinkSink): void {
     this.#sink = sink;
     this.#loop = this.makeLoop();
-    this.#readEnded = this.#read(sink);
+    this.#reading = this.readAll(sink);
   }
 
   get free(): boolean {
@@ -130,14 +136,10 @@ abstract class BaseLink implements Link, OutputSource {
   async finish(): Promise<void> {
     await this.#loop?.idle();
     if (this.#closed) return;
-    const { halfClose } = this;
-    if (halfClose !== undefined) {
-      try {
-        await halfClose();
-        await this.#readEnded;
-      } catch {
-        // The other end was faster: the connection is gone, and that is all we wanted.
-      }
+    try {
+      if (await this.halfClose()) await this.#reading;
+    } catch {
+      // The other end was faster: the connection is gone, and that is all we wanted.
     }
     this.abort();
   }
@@ -160,30 +162,22 @@ abstract class BaseLink implements Link, OutputSource {
   }
 
   writeFailed(error: unknown): void {
-    this.#end(error, false);
+    this.told(error, false);
   }
 
   /** Makes the one writer. */
   protected abstract makeLoop(): WriteLoop;
-  /** Reads to the end; gives whether that was in the middle of a frame. */
-  protected abstract readAll(sink: LinkSink): Promise<boolean>;
-  /** Ends this direction only, where that is possible. */
-  protected abstract readonly halfClose: (() => Promise<void>) | undefined;
+  /** Reads to the end, and calls `told` with it. Never rejects. */
+  protected abstract readAll(sink: LinkSink): Promise<void>;
+  /** Ends this direction only; gives `false` where that is not possible. */
+  protected abstract halfClose(): Promise<boolean>;
 
   protected get closed(): boolean {
     return this.#closed;
   }
 
-  async #read(sink: LinkSink): Promise<void> {
-    try {
-      const partial = await this.readAll(sink);
-      this.#end(undefined, partial);
-    } catch (error) {
-      this.#end(error, false);
-    }
-  }
-
-  #end(error: unknown, partial: boolean): void {
+  /** Reading has ended, or writing failed. `partial`: in the middle of a frame. */
+  protected told(error: unknown, partial: boolean): void {
     if (this.#closed || this.#ended) return;
     // What is still to be written is pulled all the same: the end of one direction may come before a farewell.
     this.#ended = true;
@@ -197,49 +191,58 @@ class ByteLink extends BaseLink {
   readonly wroteAt = -Infinity;
   maxMessageLength = Infinity;
   readonly #transport: ByteTransport;
-  protected readonly halfClose: (() => Promise<void>) | undefined;
 
   constructor(transport: ByteTransport) {
     super(transport);
     this.#transport = transport;
-    if (transport.closeWrite !== undefined) {
-      this.halfClose = async () => await transport.closeWrite?.();
-    }
+  }
+
+  protected async halfClose(): Promise<boolean> {
+    if (this.#transport.closeWrite === undefined) return false;
+    await this.#transport.closeWrite();
+    return true;
   }
 
   protected makeLoop(): WriteLoop {
     return new WriteLoop(this.#transport, this);
   }
 
-  protected async readAll(sink: LinkSink): Promise<boolean> {
+  protected async readAll(sink: LinkSink): Promise<void> {
     const transport = this.#transport;
     const queue = new ByteQueue();
     let shared: Bytes | undefined;
-    while (!this.closed) {
-      const count = await transport.read(queue.space(sink.wanted));
-      if (count === null || this.closed) break;
-      queue.fill(count);
-      queue.start = sink.received(queue.buffer, queue.start, queue.end);
-      if (sink.shared) shared = queue.buffer;
-      // A large stream would else make garbage as fast as it is received.
-      if (shared !== queue.buffer) queue.rewind();
-      if (sink.held !== undefined) await sink.held;
+    try {
+      while (!this.closed) {
+        const count = await transport.read(queue.space(sink.wanted));
+        if (count === null || this.closed) break;
+        queue.fill(count);
+        queue.start = sink.received(queue.buffer, queue.start, queue.end);
+        if (sink.shared) shared = queue.buffer;
+        // A large stream would else make garbage as fast as it is received.
+        if (shared !== queue.buffer) queue.rewind();
+        if (sink.held !== undefined) await sink.held;
+      }
+      this.told(undefined, queue.length > 0);
+    } catch (error) {
+      this.told(error, false);
     }
-    return queue.length > 0;
   }
 }
 
 class MessageLink extends BaseLink {
   readonly bytes = false;
-  protected readonly halfClose: () => Promise<void>;
   readonly #transport: MessageTransport & Partial<SessionTransport>;
   #maxMessageLength = Infinity;
 
   constructor(transport: MessageTransport) {
     super(transport);
     this.#transport = transport;
-    // It has a farewell of its own, and takes its time for it.
-    this.halfClose = async () => void await transport.close();
+  }
+
+  /** It has a farewell of its own, and takes its time for it. */
+  protected async halfClose(): Promise<boolean> {
+    await this.#transport.close();
+    return true;
   }
 
   get readAt(): number {
@@ -279,7 +282,7 @@ class MessageLink extends BaseLink {
     return new WriteLoop({ write }, this);
   }
 
-  protected async readAll(sink: LinkSink): Promise<boolean> {
+  protected async readAll(sink: LinkSink): Promise<void> {
     try {
       for await (const message of this.#transport) {
         if (this.closed) break;
@@ -287,11 +290,11 @@ class MessageLink extends BaseLink {
         if (sink.held !== undefined) await sink.held;
       }
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
+      if (!(error instanceof ProtocolError)) return this.told(error, false);
       // The transport has rules of its own, and the other end broke them.
       sink.violated(error);
     }
-    return false;
+    this.told(undefined, false);
   }
 
   #take(message: Uint8Array | string, sink: LinkSink): void {

@@ -37,7 +37,7 @@ export class WriteLoop {
   #state: "idle" | "scheduled" | "writing" | "stopped" = "idle";
   #inFlight = 0;
   #woken = false;
-  #idleWaiters: (() => void)[] = [];
+  #idleWaiters: (() => void)[] | undefined;
 
   constructor(transport: Pick<ByteTransport, "write">, source: OutputSource) {
     this.#transport = transport;
@@ -78,7 +78,7 @@ export class WriteLoop {
   idle(): Promise<void> {
     if (this.#state === "idle") this.wake();
     if (this.#state === "stopped") return Promise.resolve();
-    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+    return new Promise((resolve) => (this.#idleWaiters ??= []).push(resolve));
   }
 
   /** Ends the loop: output that was not pulled stays where it is. */
@@ -100,7 +100,7 @@ export class WriteLoop {
         if (this.#inFlight === 0) break;
       }
       this.#state = "idle";
-      if (this.#woken || this.#idleWaiters.length > 0) this.wake();
+      if (this.#woken || this.#idleWaiters !== undefined) this.wake();
     } catch (error) {
       this.#fail(error);
     }
@@ -170,8 +170,8 @@ export class WriteLoop {
 
   #settle(): void {
     const waiters = this.#idleWaiters;
-    if (waiters.length === 0) return;
-    this.#idleWaiters = [];
+    if (waiters === undefined) return;
+    this.#idleWaiters = undefined;
     for (const resolve of waiters) resolve();
   }
 }
