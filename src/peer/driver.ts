@@ -53,10 +53,9 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
   readonly #settings: MachineSettings;
   /** What was just received or written makes nothing due earlier than after so many ms. */
   readonly #patience: number;
-  /** When a whole message came last, and when bytes were looked for last in those that are not whole. */
+  /** When a whole message came last, and when bytes were found last in those that are not whole. */
   #wholeAt: number;
-  #readAt = -Infinity;
-  #wroteAt = -Infinity;
+  #readAt: number | undefined;
   #timer: Disposable | undefined;
   #timerAt = Infinity;
   #busy = false;
@@ -95,7 +94,6 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
     if (!link.free) return false;
     const frame = this.machine.cast(cast, now);
     if (frame === undefined) return false;
-    this.#wroteAt = now;
     link.write(frame);
     this.#rearm(now);
     return true;
@@ -145,9 +143,8 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
   nextOutput(): OutBuffer | undefined {
     // A look at the clock costs as much as a frame.
     if (!this.machine.hasOutput) return this.#writtenAll();
-    this.#wroteAt = this.#clock.now();
     const output = this.#output ??= takeOutBuffer();
-    this.machine.fill(output, this.#wroteAt);
+    this.machine.fill(output, this.#clock.now());
     if (output.length === 0) return this.#writtenAll();
     if (output.length > QUIET) this.#busy = true;
     this.#arm();
@@ -254,16 +251,13 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
   /** Half a message is a sign of life and of progress as well; one that is never whole is none for long. */
   #lookAtParts(): void {
     const { readAt, wroteAt } = this.link;
-    if (readAt > Math.max(this.#readAt, this.#wholeAt)) {
+    if (readAt > Math.max(this.#readAt ?? -Infinity, this.#wholeAt)) {
       this.#readAt = readAt;
       if (readAt < this.#wholeAt + this.#settings.frameTimeout) {
         this.machine.receive(NOTHING, 0, 0, readAt);
       }
     }
-    if (wroteAt > this.#wroteAt) {
-      this.#wroteAt = wroteAt;
-      this.machine.wrote(wroteAt);
-    }
+    if (wroteAt > this.machine.wroteAt) this.machine.wrote(wroteAt);
   }
 
   #disarm(): void {

@@ -58,6 +58,7 @@ export type Load = Omit<PeerStats, "rtt">;
 
 /** Of so many round trips the 99th percentile is taken. */
 const WINDOW = 128;
+const NO_TRIPS: RoundTrips = Object.freeze({ last: 0, min: 0, mean: 0, p99: 0 });
 
 /** The counters behind {@linkcode PeerStats}. */
 export class Counters {
@@ -70,12 +71,8 @@ export class Counters {
   dropped = 0;
   links = 0;
   readonly #since: number;
-  readonly #limits = new Map<LimitName, number>();
-  readonly #times: number[] = [];
-  #count = 0;
-  #last = 0;
-  #min = Infinity;
-  #mean = 0;
+  #limits: Map<LimitName, number> | undefined;
+  #trips: RoundTripTimes | undefined;
 
   constructor(since: number) {
     this.#since = since;
@@ -83,20 +80,19 @@ export class Counters {
 
   /** Takes a round trip, in ms. */
   roundTrip(ms: number): void {
-    this.#mean = this.#count === 0 ? ms : this.#mean + (ms - this.#mean) / 8;
-    this.#times[this.#count++ % WINDOW] = ms;
-    this.#last = ms;
-    this.#min = Math.min(this.#min, ms);
+    if (this.#trips === undefined) this.#trips = new RoundTripTimes(ms);
+    else this.#trips.add(ms);
   }
 
   /** A limit was met. */
   limit(name: LimitName): void {
+    this.#limits ??= new Map();
     this.#limits.set(name, (this.#limits.get(name) ?? 0) + 1);
   }
 
   /** How often each limit was met. */
   get limits(): LimitCounts {
-    return Object.fromEntries(this.#limits);
+    return Object.fromEntries(this.#limits ?? []);
   }
 
   /** The counts as they are now, without round trips. */
@@ -120,15 +116,37 @@ export class Counters {
 
   /** The counts as they are now. */
   snapshot(inFlight: number, queued: Queued): PeerStats {
+    return { ...this.load(inFlight, queued), rtt: this.#trips?.summary() ?? NO_TRIPS };
+  }
+}
+
+/** Round trips, once there is one. */
+class RoundTripTimes {
+  /** The newest, in a ring. */
+  readonly #times: number[];
+  #count = 1;
+  #min: number;
+  #mean: number;
+
+  constructor(first: number) {
+    this.#times = [first];
+    this.#min = first;
+    this.#mean = first;
+  }
+
+  add(ms: number): void {
+    this.#mean += (ms - this.#mean) / 8;
+    this.#times[this.#count++ % WINDOW] = ms;
+    this.#min = Math.min(this.#min, ms);
+  }
+
+  summary(): RoundTrips {
     const sorted = this.#times.toSorted((a, b) => a - b);
     return {
-      ...this.load(inFlight, queued),
-      rtt: {
-        last: this.#last,
-        min: this.#count === 0 ? 0 : this.#min,
-        mean: this.#mean,
-        p99: sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0,
-      },
+      last: this.#times[(this.#count - 1) % WINDOW] ?? 0,
+      min: this.#min,
+      mean: this.#mean,
+      p99: sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0,
     };
   }
 }

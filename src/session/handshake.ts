@@ -25,12 +25,15 @@ const NO_EPOCH: Bytes = new Uint8Array(8);
 export class Handshake {
   readonly #side: Side;
   readonly #serializer: string;
+  /** When it must be over. */
+  readonly deadline: number;
   #phase: "preface" | "frame" | "deciding";
   #prefaceOwed: boolean;
   #output: ((out: OutBuffer) => void) | undefined;
 
   /** `preface`: whether prefaces travel, as on byte transports. `serializer`: the name of ours. */
-  constructor(side: Side, preface: boolean, serializer: string) {
+  constructor(side: Side, preface: boolean, serializer: string, deadline: number) {
+    this.deadline = deadline;
     this.#side = side;
     this.#serializer = serializer;
     this.#phase = preface ? "preface" : "frame";

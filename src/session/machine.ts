@@ -52,7 +52,6 @@ export class SessionMachine implements FrameHandler {
   #phase: "handshake" | "open" | "closed" = "handshake";
   #farewell: ((out: OutBuffer) => void) | undefined;
   #now: number;
-  readonly #handshakeAt: number;
   /** When bytes came and went last, and whether some are still being written. */
   #heardAt: number;
   #wroteAt: number;
@@ -71,8 +70,8 @@ export class SessionMachine implements FrameHandler {
     this.#host = host;
     this.#life = life;
     this.#now = this.#heardAt = this.#wroteAt = now;
-    this.#handshakeAt = now + settings.handshakeTimeout;
-    this.#handshake = new Handshake(side, preface, settings.serializer);
+    const { handshakeTimeout, serializer } = settings;
+    this.#handshake = new Handshake(side, preface, serializer, now + handshakeTimeout);
     this.#intake = new Intake(frameTimeout, rates, now);
     this.#counted = this.#intake.limited ? this.#intake : undefined;
     const remote = side === "client" ? "server" : "client";
@@ -91,6 +90,11 @@ export class SessionMachine implements FrameHandler {
   /** For how long nothing should be read; `undefined`: read on. */
   get holdup(): Holdup | undefined {
     return this.#phase === "closed" ? undefined : this.#intake.holdup;
+  }
+
+  /** When bytes went last. */
+  get wroteAt(): number {
+    return this.#wroteAt;
   }
 
   /** Whether messages may flow. */
@@ -245,7 +249,9 @@ export class SessionMachine implements FrameHandler {
   /** When `handleTimeout` wants to be called. */
   nextTimeout(): number {
     if (this.#phase === "closed") return this.#writeAt;
-    if (this.#phase === "handshake") return Math.min(this.#handshakeAt, this.#writeAt);
+    if (this.#phase === "handshake") {
+      return Math.min(this.#handshake?.deadline ?? Infinity, this.#writeAt);
+    }
     return Math.min(
       this.#control.nextTimeout(this.#now),
       this.#intake.frameAt,
@@ -266,9 +272,9 @@ export class SessionMachine implements FrameHandler {
     }
     if (this.#phase === "closed") return;
     if (this.#phase === "handshake") {
-      if (now < this.#handshakeAt) return;
+      if (this.#handshake === undefined || now < this.#handshake.deadline) return;
       const reason = `The handshake took longer than ${handshakeTimeout} ms`;
-      this.#handshake?.refuse("HANDSHAKE_TIMEOUT", reason);
+      this.#handshake.refuse("HANDSHAKE_TIMEOUT", reason);
       return this.#end("HANDSHAKE_TIMEOUT", reason, "remote");
     }
     if (now >= this.#intake.frameAt) {

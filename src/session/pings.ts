@@ -17,7 +17,8 @@ export class Pings {
   #next = 1;
   #due = false;
   #sentAt = -Infinity;
-  readonly #sent: { readonly opaque: number; readonly at: number }[] = [];
+  /** When those were sent that were not answered; the last of them is the one before `#next`. */
+  #sent: number[] | undefined;
   #pong: number | undefined;
   #windowStart = -Infinity;
   #windowCount = 0;
@@ -39,18 +40,20 @@ export class Pings {
     this.#due = false;
     this.#sentAt = now;
     const opaque = this.#next++;
-    if (this.#sent.length === MAX_REMEMBERED) this.#sent.shift();
-    this.#sent.push({ opaque, at: now });
+    if (this.#sent === undefined) this.#sent = [now];
+    else if (this.#sent.push(now) > MAX_REMEMBERED) this.#sent.shift();
     return opaque;
   }
 
   /** The round trip that a PONG shows, in ms; `undefined` for one that answers nothing. */
   pong(opaque: number, now: number): number | undefined {
-    const index = this.#sent.findIndex((ping) => ping.opaque === opaque);
-    const ping = this.#sent[index];
-    if (ping === undefined) return undefined;
-    this.#sent.splice(0, index + 1);
-    return now - ping.at;
+    const sent = this.#sent;
+    if (sent === undefined) return undefined;
+    const index = sent.length - (this.#next - opaque);
+    const at = sent[index];
+    if (at === undefined) return undefined;
+    this.#sent = opaque === this.#next - 1 ? undefined : sent.slice(index + 1);
+    return now - at;
   }
 
   /** A PING came; `false` when it is one too many. */

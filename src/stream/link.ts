@@ -187,14 +187,27 @@ abstract class BaseLink implements Link, OutputSource {
 
 class ByteLink extends BaseLink {
   readonly bytes = true;
-  readonly readAt = -Infinity;
-  readonly wroteAt = -Infinity;
-  maxMessageLength = Infinity;
   readonly #transport: ByteTransport;
 
   constructor(transport: ByteTransport) {
     super(transport);
     this.#transport = transport;
+  }
+
+  get readAt(): number {
+    return -Infinity;
+  }
+
+  get wroteAt(): number {
+    return -Infinity;
+  }
+
+  get maxMessageLength(): number {
+    return Infinity;
+  }
+
+  set maxMessageLength(_length: number) {
+    // There are no messages.
   }
 
   protected async halfClose(): Promise<boolean> {

@@ -5,7 +5,7 @@
  * not know, or has no place for, is skipped unless it is critical.
  */
 import { ProtocolError } from "../base/errors.ts";
-import type { OutBuffer } from "../base/out_buffer.ts";
+import { giveOutBuffer, type OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
 import type { BodyReader } from "./body.ts";
 import {
@@ -56,7 +56,8 @@ export function writeHandshake(out: OutBuffer, type: number, aux: number, body: 
     );
   }
   writeHeader(out, body.length, type, 0, aux, 0, 0);
-  out.bytes(body.toBytes());
+  for (const piece of body.pieces()) out.bytes(piece);
+  giveOutBuffer(body);
 }
 
 /** Writes a u16 length and a text of at most 255 bytes. */

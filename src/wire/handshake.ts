@@ -8,7 +8,7 @@
  * 2. A TLV that is unknown, or has no place in the frame, is skipped unless it is critical.
  */
 import type { CloseCode } from "../base/errors.ts";
-import { OutBuffer } from "../base/out_buffer.ts";
+import { type OutBuffer, takeOutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
 import { BodyReader, writeUint64 } from "./body.ts";
 import { closeCodeNumber, closeCodeOf } from "./codes.ts";
@@ -147,7 +147,7 @@ export function clientIdProblem(id: string): string | undefined {
 
 /** Writes a HELLO. @throws {RangeError} if a text or the instance has a wrong size */
 export function encodeHello(out: OutBuffer, hello: Hello): void {
-  const body = new OutBuffer();
+  const body = takeOutBuffer();
   writeLimits(body, hello.limits);
   writeName(body, hello.clientId, "HELLO", "clientId");
   writeCredential(body, hello, "HELLO");
@@ -159,7 +159,7 @@ export function encodeHello(out: OutBuffer, hello: Hello): void {
 
 /** Writes a WELCOME. @throws {RangeError} if a text or an id has a wrong size */
 export function encodeWelcome(out: OutBuffer, welcome: Welcome): void {
-  const body = new OutBuffer();
+  const body = takeOutBuffer();
   writeLimits(body, welcome.limits);
   writeFixed(body, welcome.sessionId, SESSION_ID_SIZE, "WELCOME", "sessionId");
   writeFixed(body, welcome.secret, SECRET_SIZE, "WELCOME", "secret");
@@ -171,7 +171,7 @@ export function encodeWelcome(out: OutBuffer, welcome: Welcome): void {
 
 /** Writes a RESUME. @throws {RangeError} if a text or an id has a wrong size */
 export function encodeResume(out: OutBuffer, resume: Resume): void {
-  const body = new OutBuffer();
+  const body = takeOutBuffer();
   writeLimits(body, resume.limits);
   writeFixed(body, resume.sessionId, SESSION_ID_SIZE, "RESUME", "sessionId");
   body.uint32(resume.attach);
@@ -193,7 +193,7 @@ export function encodeResumed(out: OutBuffer, resumed: Resumed): void {
 
 /** Writes a REJECT; the reason is cut to 255 bytes. @throws {RangeError} if the epoch is not 8 bytes */
 export function encodeReject(out: OutBuffer, reject: Reject): void {
-  const body = new OutBuffer();
+  const body = takeOutBuffer();
   body.uint32(reject.retryAfter);
   writeFixed(body, reject.epoch, EPOCH_SIZE, "REJECT", "epoch");
   body.uint8(reject.lastRecv === undefined ? 0 : 1);

@@ -18,7 +18,7 @@ const REJECT: wire.Reject = {
 
 function make(side: Side, options: { preface?: boolean; serializer?: string } = {}): Handshake {
   const { preface = true, serializer = "raw" } = options;
-  return new Handshake(side, preface, serializer);
+  return new Handshake(side, preface, serializer, Infinity);
 }
 
 function output(handshake: Handshake): Bytes {
