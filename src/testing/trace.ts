@@ -18,16 +18,19 @@ export class Trace {
 
   /** Adds numbers. */
   add(...values: readonly number[]): void {
+    const words = this.#words;
     for (const value of values) {
       this.#float[0] = value;
-      for (const word of this.#words) this.#mix(word);
+      this.#mix(words[0] ?? 0);
+      this.#mix(words[1] ?? 0);
     }
   }
 
   /** Adds bytes and how many they are. */
   bytes(data: Uint8Array): void {
     let hash = 0x811c9dc5;
-    for (const byte of data) hash = Math.imul(hash ^ byte, 0x01000193);
+    // By index: an iterator takes several times as long, and all that is sent goes through here.
+    for (let i = 0; i < data.length; i++) hash = Math.imul(hash ^ (data[i] ?? 0), 0x01000193);
     this.#mix(data.length);
     this.#mix(hash);
   }

@@ -20,14 +20,19 @@ export interface Fed<O> {
   readonly rest: number;
 }
 
-/** Feeds a stream that is cut at the given offsets, which rise. */
+/**
+ * Feeds a stream that is cut at the given offsets, which rise. Where there are very many, one queue
+ * may serve them all: its memory is used again, and what frames were given of it before is void.
+ */
 export function feed<O>(
   decoder: Decoder<O>,
   stream: Uint8Array,
   cuts: readonly number[] = [],
+  queue: ByteQueue = new ByteQueue(),
 ): Fed<O> {
-  const queue = new ByteQueue();
   const frames: O[] = [];
+  queue.skip(queue.length);
+  queue.rewind();
   let from = 0;
   for (let i = 0; i <= cuts.length; i++) {
     const to = cuts[i] ?? stream.length;
@@ -71,12 +76,16 @@ export function feedReads<O>(
 
 /** Cuts behind every byte. */
 export function everyByte(length: number): number[] {
-  return Array.from({ length: Math.max(0, length - 1) }, (_, i) => i + 1);
+  const cuts: number[] = [];
+  for (let at = 1; at < length; at++) cuts.push(at);
+  return cuts;
 }
 
 /** Up to `max` cuts at random, rising; several may be in one place. */
 export function randomCuts(rng: Rng, length: number, max = 4): number[] {
-  return Array.from({ length: rng.int(max + 1) }, () => rng.int(length + 1)).sort((a, b) => a - b);
+  const cuts: number[] = [];
+  for (let count = rng.int(max + 1); count > 0; count--) cuts.push(rng.int(length + 1));
+  return cuts.length < 2 ? cuts : cuts.sort((a, b) => a - b);
 }
 
 /** Pieces in one. */
@@ -100,11 +109,14 @@ export function hex(digits: string): Uint8Array<ArrayBuffer> {
 
 /** Bytes that count up from `first`: a body that shows where it was cut. */
 export function body(length: number, first = 0): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length }, (_, i) => first + i);
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = first + i;
+  return bytes;
 }
 
 /** Whether two frames are equal: bytes by their content, others as JSON would show them. */
 export function sameFrame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
   if (a instanceof Uint8Array && b instanceof Uint8Array) {
     if (a.length !== b.length) return false;
     for (let i = 0; i < a.length; i++) {
@@ -112,12 +124,11 @@ export function sameFrame(a: unknown, b: unknown): boolean {
     }
     return true;
   }
-  if (typeof a === "object" && a !== null && typeof b === "object" && b !== null) {
-    const [left, right] = [Object.entries(a), Object.entries(b)];
-    return left.length === right.length &&
-      left.every(([key, value], i) => key === right[i]?.[0] && sameFrame(value, right[i]?.[1]));
-  }
-  return a === b;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  const keys = Object.keys(a);
+  const others: object = b;
+  return keys.length === Object.keys(b).length &&
+    keys.every((key) => sameFrame(Reflect.get(a, key), Reflect.get(others, key)));
 }
 
 /** Whether two lists of frames are equal. */

@@ -32,8 +32,19 @@ export interface Report {
 }
 
 const METHODS = ["value", "throw", "later", "items", "upload", "both", "nested", "nope"] as const;
-/** Few, so that calls have to wait for each other. */
-const LIMIT: WireLimits = { ...LIMITS, maxCalls: 4, maxStreams: 3, streamBytes: 16_384 };
+/** Few calls, so that they have to wait for each other, and the smallest frames and windows there are. */
+const LIMIT: WireLimits = {
+  ...LIMITS,
+  maxFrame: 16_384,
+  maxCalls: 4,
+  maxStreams: 3,
+  streamBytes: 16_384,
+};
+/** An input of so many bytes takes two frames. */
+const LARGE_INPUT = 10_000;
+/** An item so long is more than its window; one of medium length is more than other frames leave of it. */
+const LARGE_ITEM = 17_000;
+const MEDIUM_ITEM = 6_000;
 
 /** A call, and what is known of it. */
 interface Made {
@@ -182,7 +193,8 @@ export class Interleaving {
         return counted(async function* (input, { signal }) {
           for (let n = 0; n < 4; n++) {
             if (n % 2 === 0) await wait(signal);
-            yield n === 1 ? "x".repeat(40_000) : n === 2 ? "x".repeat(10_000) : input;
+            const size = n === 1 ? LARGE_ITEM : MEDIUM_ITEM;
+            yield n === 1 || n === 2 ? "x".repeat(size) : input;
           }
         });
       case "upload":
@@ -267,7 +279,7 @@ export class Interleaving {
     };
     const { outgoing } = end.calls;
     // A large input comes in fragments, in the middle of which anything may happen.
-    const pad = rng.int(4) === 0 ? " ".repeat(40_000) : "";
+    const pad = rng.int(4) === 0 ? " ".repeat(LARGE_INPUT) : "";
     const input = pad === "" ? made.token : new TextEncoder().encode(`${pad}${made.token}`);
     if (!streams) return this.#watch(made, outgoing.call(method, input, options));
     const items = outgoing.stream(method, input, { ...options, idleTimeout: 150 });

@@ -16,6 +16,7 @@ import { timingOf, WALL } from "./_support.ts";
 const ADDR = Addr.parse({ transport: "memory", hostname: "" });
 const LF = 10;
 const UNTOUCHED = 0xee;
+const NO_BUFFER = new Uint8Array(0);
 const GIVEN_UP = new Error("given up");
 const ENOUGH_TURNS = 10_000;
 
@@ -118,10 +119,12 @@ export class Interleaving {
       ...(rng.int(3) > 0 ? {} : { signal: controller.signal }),
     };
     if ("signal" in options) this.#pause(rng.int(8)).then(() => controller.abort(GIVEN_UP));
-    const buf = new Uint8Array(1 + rng.int(rng.pick([3, 40, 600]))).fill(UNTOUCHED);
+    const size = 1 + rng.int(rng.pick([3, 40, 600]));
+    let buf = NO_BUFFER;
     try {
       switch (rng.int(3)) {
         case 0: {
+          buf = new Uint8Array(size).fill(UNTOUCHED);
           const count = await this.#near.read(buf, options);
           if (count === null) return this.#note("end");
           this.#received.push(...buf.subarray(0, count));
@@ -143,7 +146,7 @@ export class Interleaving {
         }
       }
     } catch (error) {
-      this.#untouched.push(buf);
+      if (buf !== NO_BUFFER) this.#untouched.push(buf);
       if (error instanceof TimeoutError) {
         this.#note("timeout");
         if (error.message.includes("deadline")) {

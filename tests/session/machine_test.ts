@@ -240,7 +240,9 @@ function digest({ topic, payload }: Arrived): string {
 }
 
 function hashOf(bytes: Uint8Array): number {
-  return bytes.reduce((hash, byte) => (Math.imul(hash, 31) + byte) | 0, 0);
+  let hash = 0;
+  for (let i = 0; i < bytes.length; i++) hash = (Math.imul(hash, 31) + (bytes[i] ?? 0)) | 0;
+  return hash;
 }
 
 function typesOf(bytes: Uint8Array): number[] {
