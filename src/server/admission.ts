@@ -9,7 +9,7 @@
  *    registry happen in one synchronous step.
  */
 import type { Addr } from "../base/addr.ts";
-import type { Bytes, Transport } from "../base/types.ts";
+import type { Transport } from "../base/types.ts";
 import { type CloseCode, ClosedError, ConnectError, LimitError } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { TlsInfo } from "../base/tls.ts";

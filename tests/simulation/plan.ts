@@ -59,7 +59,7 @@ export function planOf(seed: number): Plan {
     clientReading: rng.pick(readings),
     highWaterMark: 512 + rng.int(8_192),
     maxQueuedBytes: 8_192 + rng.int(65_536),
-    pace: 100 + rng.int(400),
+    pace: 150 + rng.int(600),
     faultPace: 500 + rng.int(2_500),
     registerTime: rng.pick([0, 0, 5, 300]),
     patience: HANDSHAKE_TIMEOUT + rng.pick([0, 4_000]),
