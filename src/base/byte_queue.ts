@@ -19,6 +19,8 @@ import type { Bytes } from "./types.ts";
 const IDLE_SLAB = 512;
 /** Of a busy one. A new slab costs about as much as five reads, so it should take many. */
 const SLAB = 65_536;
+/** The longest frame that the next ones are taken to be as long as. */
+const LONGEST_ALIKE = 131_072;
 /** With less than this left, starting a new slab is cheaper than a read that is cut short. */
 const SHORT_TAIL = 8_192;
 const SHORT_IDLE_TAIL = 256;
@@ -76,6 +78,11 @@ export class ByteQueue {
   #quietReads = 0;
   /** The most bytes that ever waited at once: so much of a header's claim is believed. */
   #proven = 0;
+  /**
+   * How long the last frame was that had a slab of its own, or 0. As long as a stream has such frames each
+   * slab holds one: a read ends where a frame does, and no part of the next one has to be copied.
+   */
+  #alike = 0;
   #searches: Search[] | undefined;
 
   /** Makes a queue that holds a copy of `initial`. */
@@ -193,7 +200,12 @@ export class ByteQueue {
       // One that is used again and again has no short tail, and would stay what it was at first.
       const unfit = have === 0 &&
         (this.#busy ? this.buffer.length < SLAB : this.buffer.length > IDLE_SLAB);
-      if (short || ownSlab || unfit) this.#move(size);
+      if (short || ownSlab || unfit) {
+        if (ownSlab) this.#alike = wanted <= LONGEST_ALIKE ? wanted : 0;
+        // It was a small frame that the slab's end has cut.
+        else if (have > 0) this.#alike = 0;
+        this.#move(size);
+      }
     }
     // Many quiet connections wait with one view less.
     return this.end === 0 ? this.buffer : this.buffer.subarray(this.end);
@@ -219,6 +231,7 @@ export class ByteQueue {
     } else if (++this.#quietReads === QUIET_READS) {
       this.#busy = false;
       this.#proven = 0;
+      this.#alike = 0;
     }
   }
 
@@ -274,7 +287,7 @@ export class ByteQueue {
 
   /** How large the next slab is. Each copy at least doubles what fits, hence linear work. */
   #sizeFor(have: number, wanted: number): number {
-    const base = this.#busy ? SLAB : IDLE_SLAB;
+    const base = this.#busy ? Math.max(SLAB, this.#alike) : IDLE_SLAB;
     // A hint that is hardly ahead may be followed by one that is hardly further.
     if (wanted <= have * 1.5) return Math.max(base, have * 2);
     if (wanted <= base) return base;

@@ -21,7 +21,7 @@ export interface ByteWriter {
 }
 
 /** From this size on a payload is written by itself: copying it would cost more than a second write. */
-const NO_COPY = 65_536;
+const NO_COPY = 131_072;
 const FIRST_SIZE = 1_024;
 /** Twice what goes into one write: the frame that goes beyond it needs no buffer of its own. */
 const MAX_SIZE = 131_072;

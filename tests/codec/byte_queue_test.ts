@@ -252,6 +252,25 @@ Deno.test("ByteQueue.fill() refuses more than there was space for", () => {
   assertEquals(queue.length, length);
 });
 
+Deno.test("ByteQueue.space() after a large frame is for one as large, until frames are small again", () => {
+  const queue = new ByteQueue();
+  const frame = 70_000;
+  /** Reads as much as there is space for, as frames of `size` bytes; gives the sizes of the reads. */
+  const reads = (size: number, count: number): number[] =>
+    Array.from({ length: count }, () => {
+      const waiting = queue.length;
+      const { length } = queue.space(waiting > 0 ? size : 0);
+      queue.fill(length);
+      queue.skip(queue.length - queue.length % size);
+      return length;
+    });
+  reads(frame, 6);
+  assertEquals(reads(frame, 3), [frame, frame, frame]);
+  // The slab's end cuts one of them.
+  reads(999, 2);
+  assert(Math.max(...reads(999, 5)) <= 65_536);
+});
+
 Deno.test("ByteQueue.wanted lasts until bytes come", () => {
   const queue = new ByteQueue(body(4));
   queue.wanted = 1_000;

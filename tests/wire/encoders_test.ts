@@ -40,7 +40,7 @@ Deno.test("messagePrefixSize() is what encodeMessage() writes between header and
 
 Deno.test("encodeMessage() does not copy a large payload", () => {
   const out = new OutBuffer();
-  const payload = new Uint8Array(100_000);
+  const payload = new Uint8Array(200_000);
   message.encodeMessage(out, 1, "", payload);
   message.encodePiece(out, FrameType.MSG, 0, 2, false, payload);
   assertEquals(out.pieces().filter((it) => it === payload).length, 2);
