@@ -52,6 +52,12 @@ export class OutBuffer implements ByteWriter {
     return at;
   }
 
+  /** Sees to it that the next `count` bytes and `data`, if that will be copied, go into one piece. */
+  makeRoom(count: number, data: Uint8Array): void {
+    const whole = data.length < NO_COPY ? count + data.length : count;
+    if (this.buffer.length - this.#position < whole) this.#grow(whole);
+  }
+
   uint8(value: number): void {
     const at = this.reserve(1);
     this.buffer[at] = value;

@@ -53,6 +53,8 @@ export interface Body {
   encode(value: unknown): Uint8Array;
   /** Gives the value of bytes, checked. */
   read(payload: Bytes): Verdict | Promise<Verdict>;
+  /** As `read`, or throws; absent where something is checked. It makes no verdict for each. */
+  readonly decode?: (payload: Bytes) => unknown;
 }
 
 /** The bodies of a method. What it has not is absent. */
@@ -193,6 +195,7 @@ function looseItem(serializer: PlainSerializer): LooseBody {
   return {
     check: undefined,
     encode: (value) => serializer.serialize(value),
+    decode: (payload) => serializer.deserialize(payload),
     read: (payload) => {
       try {
         return { value: serializer.deserialize(payload) };

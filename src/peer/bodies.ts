@@ -154,6 +154,7 @@ export function decodeMessage({ local }: AnySerializer, topic: string, payload: 
   if (body === undefined) {
     throw new TypeError(`Cannot take message as the contract has no topic '${topic}'`);
   }
+  if (body.decode !== undefined) return body.decode(payload);
   const verdict = body.read(payload);
   return isPending(verdict)
     ? verdict.then((verdict) => fitting(topic, verdict))

@@ -232,8 +232,9 @@ export class PeerCore extends PeerParts implements DriverHost {
     this.counters.messagesIn++;
     const creditor = this.#driver;
     if (creditor === undefined) return;
-    this.inbox.push({ topic, payload, cost, creditor });
-    if (this.inbox.size >= 256 && !this.inbox.hasReader) this.log.unread();
+    const { inbox } = this;
+    inbox.push(topic, payload, cost, creditor);
+    if (inbox.size >= 256 && !inbox.hasReader) this.log.unread();
   }
 
   onRead(bytes: number): void {
@@ -266,13 +267,15 @@ export class PeerCore extends PeerParts implements DriverHost {
     this.counters.dropped++;
   }
 
-  onWritten(sent: boolean): void {
-    if (sent) this.counters.messagesOut++;
-    else {
-      this.counters.dropped++;
-      this.counters.limit("maxMessageLength");
-      this.owner.report(tooLarge());
-    }
+  onWritten(count: number): void {
+    this.counters.messagesOut += count;
+    this.#roomMade();
+  }
+
+  onUnsendable(): void {
+    this.counters.dropped++;
+    this.counters.limit("maxMessageLength");
+    this.owner.report(tooLarge());
     this.#roomMade();
   }
 

@@ -33,6 +33,8 @@ export interface DriverHost extends MachineHost, LifeEvents {
   onWrote(bytes: number): void;
   /** The other end sends too fast: it is not read for a while. */
   onHeld(holdup: Holdup): void;
+  /** Hardly anything was written for a while: memory that this needed may be given back. */
+  onQuiet(): void;
   /** The link is closed. */
   onGone(): void;
 }
@@ -59,7 +61,6 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
   #timer: Disposable | undefined;
   #timerAt = Infinity;
   #busy = false;
-  #receiving = false;
   #over = false;
   #pause: { readonly promise: Promise<void>; readonly end: () => void } | undefined;
 
@@ -101,7 +102,7 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
 
   /** The application is through with messages that cost so much. */
   consumed(cost: number): void {
-    if (this.machine.consumed(cost) && !this.#receiving) this.flush();
+    if (this.machine.consumed(cost)) this.flush();
   }
 
   /** Ends the link now, without a word. */
@@ -130,9 +131,7 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
     const { machine } = this;
     const now = this.#clock.now();
     this.#wholeAt = now;
-    this.#receiving = true;
     const rest = machine.receive(buffer, start, end, now);
-    this.#receiving = false;
     this.#host.onRead(rest - start);
     if (machine.holdup !== undefined) this.#hold(machine.holdup);
     if (machine.stirred) this.flush();
@@ -241,7 +240,10 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
     this.#timer = undefined;
     this.#timerAt = Infinity;
     // Thousands of quiet links must not keep the memory that each of them once needed.
-    if (!this.#busy && this.link.inFlight === 0) this.#output = undefined;
+    if (!this.#busy && this.link.inFlight === 0) {
+      this.#output = undefined;
+      this.#host.onQuiet();
+    }
     this.#busy = false;
     this.#lookAtParts();
     this.machine.handleTimeout(this.#clock.now());

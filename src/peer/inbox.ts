@@ -73,11 +73,16 @@ export class Inbox {
     return this.#host.listens || this.#reader !== undefined;
   }
 
-  /** Takes a message. */
-  push(entry: Entry): void {
-    this.#items.push(entry);
-    if (!this.#host.listens) this.#reader?.wake();
-    else if (!this.#busy) this.#run();
+  /** Takes a message. Where nothing waits the callback gets it at once: it is no item then. */
+  push(topic: string, payload: Bytes, cost: number, creditor: Creditor): void {
+    const { listens } = this.#host;
+    if (!listens || this.#busy) {
+      this.#items.push({ topic, payload, cost, creditor });
+      if (!listens) this.#reader?.wake();
+      return;
+    }
+    this.#busy = true;
+    if (this.#handle(topic, payload, cost, creditor)) this.#run();
   }
 
   /** Runs `hook` once every message before it has been handled by `onMessage`. */
@@ -117,29 +122,34 @@ export class Inbox {
         item();
         continue;
       }
-      const { creditor, cost } = item;
-      const result = this.#handOver(item);
-      // `send` gives this one while there is room: to echo a message costs no turn then.
-      if (result !== RESOLVED && isPromiseLike(result)) {
-        const next = () => {
-          creditor.consumed(cost);
-          this.#run();
-        };
-        Promise.resolve(result).catch((error) => this.#host.report(error)).then(next);
-        return;
-      }
-      creditor.consumed(cost);
+      const { topic, payload, cost, creditor } = item;
+      if (!this.#handle(topic, payload, cost, creditor)) return;
     }
     this.#busy = false;
   }
 
+  /** Gives a message to the callback; `false`: what comes after it has to wait, and goes on by itself. */
+  #handle(topic: string, payload: Bytes, cost: number, creditor: Creditor): boolean {
+    const result = this.#handOver(topic, payload);
+    // `send` gives this one while there is room: to echo a message costs no turn then.
+    if (result === RESOLVED || !isPromiseLike(result)) {
+      creditor.consumed(cost);
+      return true;
+    }
+    const next = () => {
+      creditor.consumed(cost);
+      this.#run();
+    };
+    Promise.resolve(result).catch((error) => this.#host.report(error)).then(next);
+    return false;
+  }
+
   /** Gives the promise to wait for, if there is one. */
-  #handOver(item: Entry): unknown {
-    const message = this.#decode(item);
-    if (message === undefined) return undefined;
+  #handOver(topic: string, payload: Bytes): unknown {
+    const message = this.#decode(topic, payload);
     try {
-      if (!isPromiseLike(message)) return this.#give(message);
-      return Promise.resolve(message).then((message) => message && this.#give(message));
+      if (!(message instanceof Promise)) return message && this.#give(message);
+      return message.then((message) => message && this.#give(message));
     } catch (error) {
       this.#host.report(error);
       return undefined;
@@ -182,7 +192,7 @@ export class Inbox {
       const { creditor, cost } = item;
       const finished = () => creditor.consumed(cost);
       const message = this.#prepare(item);
-      if (isPromiseLike(message)) {
+      if (message instanceof Promise) {
         this.#wait(message, finished);
         return undefined;
       }
@@ -192,7 +202,7 @@ export class Inbox {
     return undefined;
   }
 
-  #wait(message: PromiseLike<Message<unknown> | undefined>, finished: () => void): void {
+  #wait(message: Promise<Message<unknown> | undefined>, finished: () => void): void {
     this.#preparing = true;
     message.then((message) => {
       this.#preparing = false;
@@ -203,11 +213,11 @@ export class Inbox {
   }
 
   /** The message for a loop, now or later; never rejects. */
-  #prepare(item: Entry): MaybeLater<Message<unknown> | undefined> {
-    const message = this.#decode(item);
+  #prepare({ topic, payload }: Entry): MaybeLater<Message<unknown> | undefined> {
+    const message = this.#decode(topic, payload);
     const { interception: { receive } } = this.#host;
     if (message === undefined || receive === undefined) return message;
-    if (!isPromiseLike(message)) return this.#pass(message, receive);
+    if (!(message instanceof Promise)) return this.#pass(message, receive);
     return message.then((message) => message && this.#pass(message, receive));
   }
 
@@ -232,7 +242,7 @@ export class Inbox {
     }
   }
 
-  #decode({ payload, topic }: Entry): MaybeLater<Message<unknown> | undefined> {
+  #decode(topic: string, payload: Bytes): MaybeLater<Message<unknown> | undefined> {
     try {
       const body = this.#host.decode(payload, topic);
       if (!isPromiseLike(body)) return { body, topic };

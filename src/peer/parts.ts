@@ -104,6 +104,11 @@ export abstract class PeerParts
     this.#queue?.checkRoom();
   }
 
+  /** Hardly anything was written for a while. */
+  onQuiet(): void {
+    this.#queue?.outbox.release();
+  }
+
   /** A link is over: what was handed to it in part goes out again. */
   protected rewind(): void {
     this.#queue?.outbox.rewind();

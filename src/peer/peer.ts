@@ -154,16 +154,16 @@ export class PeerFace<R extends Api, L extends Api> implements Peer<R, L> {
 
   send<K extends Topic<R>>(
     body: BodyIn<R, K>,
-    ...[options]: SendArgs<R, K, SendOptions>
+    ...options: SendArgs<R, K, SendOptions>
   ): Promise<void> {
-    return this.#core.sender.send(body, options);
+    return this.#core.sender.send(body, options[0]);
   }
 
   trySend<K extends Topic<R>>(
     body: BodyIn<R, K>,
-    ...[options]: SendArgs<R, K, SendOptions>
+    ...options: SendArgs<R, K, SendOptions>
   ): "sent" | "queued" | "full" {
-    return this.#core.sender.trySend(body, options);
+    return this.#core.sender.trySend(body, options[0]);
   }
 
   call<K extends Callable<R, "output">>(

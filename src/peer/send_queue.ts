@@ -76,7 +76,25 @@ export class SendQueue {
   }
 
   /** Resolves when there is room for more, or as the options say. */
-  sendBytes(payload: Uint8Array, options: SendOptions = {}): Promise<void> {
+  sendBytes(payload: Uint8Array, options?: SendOptions): Promise<void> {
+    if (options !== undefined || !this.#sendPlain(payload)) {
+      return this.#send(payload, options ?? {});
+    }
+    return this.#ready === undefined ? RESOLVED : this.#ready.promise;
+  }
+
+  /** What nearly all messages need, and no more; `false`: it was not accepted, or is not for this. */
+  #sendPlain(payload: Uint8Array): boolean {
+    const host = this.#host;
+    const { queue, limits } = host.settings;
+    if (queue.overflow !== "wait" || host.sendRefusal() !== undefined) return false;
+    if (payload.length > limits.maxMessageLength) return false;
+    if (!this.outbox.push("", payload, host.nextOrder())) return false;
+    this.#accepted();
+    return true;
+  }
+
+  #send(payload: Uint8Array, options: SendOptions): Promise<void> {
     const { signal, overflow = this.#host.settings.queue.overflow } = options;
     if (signal?.aborted) return handled(Promise.reject(signal.reason));
     if (options.ack) return handled(this.#sendAcked(payload, options, overflow));
@@ -84,7 +102,7 @@ export class SendQueue {
     if (typeof outcome === "object") return handled(Promise.reject(outcome));
     // Who lets messages be dropped does not want to wait for the slow.
     if (this.#ready === undefined || overflow !== "wait") return RESOLVED;
-    if (signal === undefined && options.timeout === undefined) return handled(this.#ready.promise);
+    if (signal === undefined && options.timeout === undefined) return this.#ready.promise;
     const wait = startWait<void>(this.#host.clock, options, "wait for room in the queue");
     this.#ready.promise.then(wait.resolve, wait.reject);
     return handled(wait.promise);
@@ -150,7 +168,7 @@ export class SendQueue {
     receipt: Receipt | undefined,
   ): Outcome {
     const host = this.#host;
-    const { limits, queue } = host.settings;
+    const { limits } = host.settings;
     const refused = host.sendRefusal();
     if (refused !== undefined) return refused;
     if (payload.length > limits.maxMessageLength) {
@@ -173,12 +191,18 @@ export class SendQueue {
     const replaced = key === undefined ? undefined : this.outbox.replace(key, topic, payload, how);
     if (replaced === undefined) this.outbox.push(topic, payload, host.nextOrder(), how);
     else this.#countDrop(replaced, "key");
-    if (this.#ready === undefined && this.#bytes() >= queue.highWaterMark) {
+    this.#accepted();
+    return "accepted";
+  }
+
+  /** One more waits. */
+  #accepted(): void {
+    const host = this.#host;
+    if (this.#ready === undefined && this.#bytes() >= host.settings.queue.highWaterMark) {
       this.#ready = Promise.withResolvers<void>();
       handled(this.#ready.promise);
     }
     if (host.open()) host.wake();
-    return "accepted";
   }
 
   /** There is no room: makes some, or says what becomes of the message. */

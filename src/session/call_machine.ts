@@ -8,6 +8,7 @@
  * knew that its call was over does not count: a thousand calls may be cancelled at once while their
  * answers are on their way, and many small items be sent to a handler that wants no more.
  */
+import { gaveAway } from "../base/collector_pace.ts";
 import { ProtocolError } from "../base/errors.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
@@ -92,12 +93,10 @@ export class CallMachine {
     const { caller, output } = this;
     output.writeSmall(out, WRITE_SIZE);
     while (out.length < WRITE_SIZE) {
-      const call = this.#lane.peek();
-      const message = messages.next;
-      const callFirst = call !== undefined && (message === undefined || call.order < message.order);
-      const wrote = callFirst
-        ? caller.writeNext(out, now) || messages.writeNext(out)
-        : messages.writeNext(out) || caller.writeNext(out, now);
+      const before = this.#lane.peek()?.order ?? Infinity;
+      const wrote = messages.order < before
+        ? messages.write(out, WRITE_SIZE, before) || caller.writeNext(out, now)
+        : caller.writeNext(out, now) || messages.write(out, WRITE_SIZE);
       if (!wrote) break;
       output.wroteSmall();
     }
@@ -129,7 +128,9 @@ export class CallMachine {
       this.#take(type, flags, aux, id, body, 0, body.length, now);
       return false;
     }
-    return this.#take(type, flags, aux, id, buffer, start, end, now);
+    const shared = this.#take(type, flags, aux, id, buffer, start, end, now);
+    if (shared) gaveAway(end - start);
+    return shared;
   }
 
   #take(

@@ -91,13 +91,18 @@ export class StreamCredit extends SendCredit {
 /** What the other end may send. */
 export class ReceiveCredit {
   readonly #window: number;
+  readonly #step: number;
   #received = 0;
   #held = 0;
   #advertised: number;
 
-  /** `window`: bytes that may be on their way and unconsumed together. */
-  constructor(window: number) {
+  /**
+   * `window`: bytes that may be on their way and unconsumed together; `step`: by how much a grant grows
+   * before it is told.
+   */
+  constructor(window: number, step = window / 4) {
     this.#window = window;
+    this.#step = step;
     this.#advertised = window;
   }
 
@@ -124,7 +129,7 @@ export class ReceiveCredit {
 
   /** Whether the grant has grown so much that it should be told now. */
   get due(): boolean {
-    return this.#grant() - this.#advertised >= this.#window / 4;
+    return this.#grant() - this.#advertised >= this.#step;
   }
 
   /** The grant to tell, which then counts as told. */

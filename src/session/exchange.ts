@@ -89,7 +89,7 @@ export class Exchange implements CreditPorts {
     if (host.requests > 0) this.#calls ??= this.#makeCalls();
     const messages = this.#outgoing;
     if (this.#calls === undefined) {
-      while (out.length < WRITE_SIZE && messages?.writeNext(out));
+      messages?.write(out, WRITE_SIZE);
       return;
     }
     this.#calls.fill(out, now, this.#outgoing ??= this.#makeWriter());

@@ -36,6 +36,7 @@ export class SessionMachine implements FrameHandler {
   shared = false;
   /** Whether what `receive` took last may have given `fill` something to write; mostly it has not. */
   stirred = false;
+  #receiving = false;
   readonly #settings: MachineSettings;
   readonly #host: MachineHost;
   readonly #life: LifeEvents;
@@ -137,6 +138,7 @@ export class SessionMachine implements FrameHandler {
     this.shared = false;
     this.stirred = false;
     if (this.#phase === "closed") return end;
+    this.#receiving = true;
     let at = start;
     this.#intake.received(end - start, now);
     try {
@@ -146,7 +148,10 @@ export class SessionMachine implements FrameHandler {
       if (!(error instanceof ProtocolError)) throw error;
       this.violated(error, buffer.subarray(start, end));
     }
+    this.#receiving = false;
     if (this.#ended()) return end;
+    // A message larger than the window goes on only if its pieces are granted again.
+    if (this.#exchange.grantDue || this.#control.ackDue) this.#wantAck();
     this.#intake.left(end - at, at !== start, now);
     this.#heardAt = this.#intake.heardAt(now);
     return at;
@@ -182,7 +187,8 @@ export class SessionMachine implements FrameHandler {
   /** The application is through with messages that cost so much; tells whether that is to be told. */
   consumed(cost: number): boolean {
     this.#exchange.consumed(cost);
-    if (!this.#exchange.grantDue) return false;
+    // Of what is consumed while it is received the other end is told once.
+    if (this.#receiving || !this.#exchange.grantDue) return false;
     this.#wantAck();
     return true;
   }
@@ -297,17 +303,12 @@ export class SessionMachine implements FrameHandler {
     end: number,
   ): void {
     if (this.#phase === "handshake") return this.#handshakeFrame(type, aux, buffer, start, end);
-    if (seq !== 0) {
-      if (!this.#control.accept(seq, this.#now)) return;
-      if (this.#control.ackDue) this.stirred = true;
-    }
+    if (seq !== 0 && !this.#control.accept(seq, this.#now)) return;
     if ((flags & Flag.ACKREQ) !== 0) this.#wantAck();
     this.#counted?.frame(type, flags, this.#now);
     switch (type) {
       case FrameType.MSG:
         if (this.#exchange.message(flags, seq, buffer, start, end)) this.shared = true;
-        // A message larger than the window goes on only if its pieces are granted again.
-        if (this.#exchange.grantDue) this.#wantAck();
         return;
       case FrameType.SKIP:
         decodeSkip(start, end);

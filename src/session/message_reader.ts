@@ -4,11 +4,13 @@
  * Owns what was received and not consumed. Tracked and volatile messages are gathered apart, since
  * only tracked ones are charged.
  */
+import { gaveAway } from "../base/collector_pace.ts";
 import type { Bytes } from "../base/types.ts";
 import { ProtocolError } from "../base/errors.ts";
+import { viewOf } from "../base/views.ts";
 import { Flag, LENGTH_BASE } from "../wire/constants.ts";
 import type { WireLimits } from "../wire/handshake.ts";
-import { decodeMessage } from "../wire/message.ts";
+import { decodeMessage, isPlainMessage, PLAIN_PREFIX } from "../wire/message.ts";
 import { demandPlain } from "./calls.ts";
 import { frameCost, ReceiveCredit } from "./credit.ts";
 import { Reassembly } from "./reassembly.ts";
@@ -41,7 +43,9 @@ export class MessageReader {
     this.#window = limits.recvBytes;
     this.#maxMessage = limits.maxMessage;
     this.#maxMetadata = limits.maxMetadata;
-    this.#credit = new ReceiveCredit(limits.recvBytes);
+    // To tell of it costs both ends as much as twenty messages. A piece is at most a quarter of the window,
+    // so what has not been told never keeps the next one waiting.
+    this.#credit = new ReceiveCredit(limits.recvBytes, limits.recvBytes / 2);
   }
 
   /** Whether a grant should be told now. */
@@ -85,6 +89,10 @@ export class MessageReader {
       this.#deliver(begun.topic, whole, begun.cost, tracked);
       return false;
     }
+    if (isPlainMessage(flags, buffer, start, end)) {
+      this.#deliver("", viewOf(buffer, start + PLAIN_PREFIX, end), cost, tracked);
+      return true;
+    }
     const message = decodeMessage(flags, buffer, start, end, this.#maxMetadata);
     const piece = buffer.subarray(message.start, message.end);
     if (!more) {
@@ -103,6 +111,7 @@ export class MessageReader {
   }
 
   #deliver(topic: string, payload: Bytes, cost: number, tracked: boolean): void {
+    gaveAway(payload.length);
     if (tracked) {
       this.#credit.hold(cost);
       return this.#events.onMessage(topic, payload, cost);

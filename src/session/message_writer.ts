@@ -19,16 +19,20 @@ import {
   encodeMessage,
   encodeMessageStart,
   encodePiece,
+  encodePlainMessage,
   messagePrefixSize,
+  PLAIN_PREFIX,
 } from "../wire/message.ts";
 
 /** A fragment longer than this would delay control frames too much. */
 const MAX_PIECE = 131_072;
 
-/** What is told of each message. */
+/** What is told of messages. */
 export interface WrittenEvents {
-  /** It was handed over; or it could not be, being too large for the other end. */
-  onWritten(sent: boolean): void;
+  /** So many were handed over. */
+  onWritten(count: number): void;
+  /** One could not be, being too large for the other end. */
+  onUnsendable(): void;
 }
 
 /** Whom a writer tells, and whose messages it writes. */
@@ -41,6 +45,8 @@ export class MessageWriter {
   readonly #credit: SendCredit;
   readonly #maxMessage: number;
   readonly #maxPiece: number;
+  /** The longest body that goes out whole. */
+  readonly #maxWhole: number;
   readonly #count: SendCount;
   /** Who waits to hear that a message was accepted. */
   #receipts: Receipts | undefined;
@@ -54,6 +60,7 @@ export class MessageWriter {
     const most = Math.min(remote.maxFrame, Math.floor(remote.recvBytes / 4), MAX_PIECE);
     // Room for the header, the longest topic and the total length.
     this.#maxPiece = Math.max(MIN_PIECE, most - HEADER_SIZE - 512);
+    this.#maxWhole = Math.min(this.#maxPiece, this.#maxMessage);
   }
 
   /** Takes a grant of the other end. */
@@ -61,9 +68,9 @@ export class MessageWriter {
     this.#credit.grant(limit);
   }
 
-  /** The message that is next. */
-  get next(): Outgoing | undefined {
-    return this.#host.messages > 0 ? this.#messages.peek() : undefined;
+  /** The order of the message that is next; `Infinity` when there is none. */
+  get order(): number {
+    return this.#host.messages > 0 ? this.#messages.order : Infinity;
   }
 
   /** The other end has accepted so many tracked frames. */
@@ -87,10 +94,30 @@ export class MessageWriter {
     return cast.numbered(this.#count.next());
   }
 
-  /** Writes a frame of the message that is next; `false` when there is none, or no credit. */
-  writeNext(out: OutBuffer): boolean {
-    const message = this.next;
-    return message !== undefined && this.#write(out, message);
+  /**
+   * Writes messages that were accepted before `order`, until `out` holds `size` bytes; `false` when there
+   * is none, or no credit.
+   */
+  write(out: OutBuffer, size: number, order = Infinity): boolean {
+    if (this.#host.messages === 0) return false;
+    const outbox = this.#messages;
+    let wrote = false;
+    let count = 0;
+    while (out.length < size && outbox.order < order) {
+      const plain = outbox.plain;
+      if (plain !== undefined && plain.length <= this.#maxWhole) {
+        if (!this.#pay(PLAIN_PREFIX + plain.length)) break;
+        encodePlainMessage(out, this.#count.next(), plain);
+        outbox.shiftPlain(plain);
+        count++;
+      } else {
+        const message = outbox.peek();
+        if (message === undefined || !this.#write(out, message)) break;
+      }
+      wrote = true;
+    }
+    if (count > 0) this.#host.onWritten(count);
+    return wrote;
   }
 
   /** Who only ever gets messages for many needs no outbox. */
@@ -104,7 +131,7 @@ export class MessageWriter {
     if (payload.length > this.#maxMessage) {
       this.#messages.shift();
       message.receipt?.failed("too-large");
-      this.#host.onWritten(false);
+      this.#host.onUnsendable();
       return true;
     }
     const prefix = messagePrefixSize(topic);
@@ -140,7 +167,7 @@ export class MessageWriter {
       this.#receipts ??= new Receipts();
       this.#receipts.wrote(this.#count.count, receipt);
     }
-    this.#host.onWritten(true);
+    this.#host.onWritten(1);
   }
 
   #pay(bodyLength: number): boolean {

@@ -6,6 +6,8 @@
  *
  * 1. Only messages that were sent as droppable are ever dropped, and none of which a part was written.
  * 2. What was dropped leaves a gap in the queue; there are never more gaps than messages, and a few.
+ * 3. A plain message, one with nothing but a body, takes a place and no record of its own: most are, and
+ *    a record each would be most of what they cost.
  */
 import type { Queued } from "../base/types.ts";
 import { Fifo } from "../base/fifo.ts";
@@ -15,6 +17,8 @@ import type { Receipt } from "./receipts.ts";
 const OVERHEAD = 64;
 /** So many gaps are not worth closing. */
 const FEW_GAPS = 64;
+/** So many places that are free at the front are not worth closing. */
+const FEW_PLACES = 64;
 const NOTHING = new Uint8Array(0);
 
 /** One message that waits. */
@@ -64,7 +68,12 @@ export class ByteBudget {
 export class Outbox implements Queued {
   readonly #maxBytes: number;
   readonly #budget: ByteBudget | undefined;
-  #messages = new Fifo<Outgoing>();
+  /** The places: bodies of plain messages, records of others; from `#head` to `#tail`. */
+  #places: (Uint8Array | Outgoing | undefined)[] = [];
+  /** The orders of what is there. */
+  #orders: number[] = [];
+  #head = 0;
+  #tail = 0;
   readonly #droppable = new Fifo<Outgoing>();
   readonly #keyed = new Map<string, Outgoing>();
   /** The one of which a part was written. */
@@ -86,7 +95,7 @@ export class Outbox implements Queued {
 
   /** Messages that wait. */
   get frames(): number {
-    return this.#messages.size - this.#gaps + (this.#begun === undefined ? 0 : 1);
+    return this.#tail - this.#head - this.#gaps + (this.#begun === undefined ? 0 : 1);
   }
 
   /** Whether nothing waits. */
@@ -121,6 +130,11 @@ export class Outbox implements Queued {
   /** Adds a message; `false` when there is no room. `order` rises. */
   push(topic: string, payload: Uint8Array, order = 0, options?: OutgoingOptions): boolean {
     if (this.limit(payload.length) !== undefined) return false;
+    if (topic === "" && options === undefined) {
+      this.#count(payload.length + OVERHEAD);
+      this.#add(payload, order);
+      return true;
+    }
     this.#count(payload.length + OVERHEAD);
     const { key, receipt, droppable = false } = options ?? {};
     const message: Outgoing = {
@@ -133,7 +147,7 @@ export class Outbox implements Queued {
       droppable: false,
       gone: false,
     };
-    this.#messages.push(message);
+    this.#add(message, order);
     if (key !== undefined) this.#keyed.set(key, message);
     if (droppable) this.#addDroppable(message);
     return true;
@@ -183,15 +197,44 @@ export class Outbox implements Queued {
     return undefined;
   }
 
+  /** The order of the message that is next; `Infinity` when there is none. */
+  get order(): number {
+    if (this.#begun !== undefined) return this.#begun.order;
+    this.#passGaps();
+    return this.#head === this.#tail ? Infinity : this.#orders[this.#head] ?? Infinity;
+  }
+
+  /** The body of the message that is next, if that is a plain one. */
+  get plain(): Uint8Array | undefined {
+    if (this.#begun !== undefined || this.#head === this.#tail) return undefined;
+    const next = this.#places[this.#head];
+    return ArrayBuffer.isView(next) ? next : undefined;
+  }
+
+  /** Takes the message off that is next, which is a plain one. */
+  shiftPlain(body: Uint8Array): void {
+    this.#pass();
+    this.#count(-body.length - OVERHEAD);
+    if (this.#gaps > 0) this.#close();
+  }
+
   /** The message that is next. */
   peek(): Outgoing | undefined {
     if (this.#begun !== undefined) return this.#begun;
-    let message = this.#messages.peek();
-    while (message?.gone) {
-      this.#gaps--;
-      this.#messages.shift();
-      message = this.#messages.peek();
-    }
+    this.#passGaps();
+    const next = this.#places[this.#head];
+    if (!ArrayBuffer.isView(next)) return next;
+    const message: Outgoing = {
+      topic: "",
+      payload: next,
+      order: this.#orders[this.#head] ?? 0,
+      offset: 0,
+      key: undefined,
+      receipt: undefined,
+      droppable: false,
+      gone: false,
+    };
+    this.#places[this.#head] = message;
     return message;
   }
 
@@ -202,7 +245,7 @@ export class Outbox implements Queued {
     message.offset = written;
     // After `rewind` it has left the queue already.
     if (message === this.#begun) return;
-    this.#messages.shift();
+    this.#pass();
     this.#begun = message;
     this.#keep(message);
     this.#close();
@@ -214,7 +257,7 @@ export class Outbox implements Queued {
     const message = this.peek();
     if (message === undefined) return;
     if (message === this.#begun) this.#begun = undefined;
-    else this.#messages.shift();
+    else this.#pass();
     this.#count(-message.payload.length - OVERHEAD);
     this.#forget(message);
     this.#close();
@@ -234,6 +277,43 @@ export class Outbox implements Queued {
     }
     this.#droppable.clear();
     return { bytes, frames };
+  }
+
+  /** Gives memory back that a burst has needed: for a link that has gone quiet. */
+  release(): void {
+    if (this.#tail === 0) this.#keepPlaces(0);
+  }
+
+  #add(place: Uint8Array | Outgoing, order: number): void {
+    if (this.#tail === this.#places.length && this.#head >= FEW_PLACES) {
+      // What is moved is no more than what has left since: the cost of each is bounded.
+      if (this.#head * 2 >= this.#tail) this.#keepPlaces(this.#head);
+    }
+    this.#places[this.#tail] = place;
+    this.#orders[this.#tail++] = order;
+  }
+
+  /** The first place is free. */
+  #pass(): void {
+    this.#places[this.#head++] = undefined;
+    if (this.#head === this.#tail) this.#head = this.#tail = 0;
+  }
+
+  #passGaps(): void {
+    if (this.#gaps === 0) return;
+    for (let at = this.#head; at < this.#tail; at++) {
+      const next = this.#places[at];
+      if (next === undefined || ArrayBuffer.isView(next) || !next.gone) return;
+      this.#gaps--;
+      this.#pass();
+    }
+  }
+
+  #keepPlaces(from: number): void {
+    this.#places = this.#places.slice(from, this.#tail);
+    this.#orders = this.#orders.slice(from, this.#tail);
+    this.#head -= from;
+    this.#tail -= from;
   }
 
   #addDroppable(message: Outgoing): void {
@@ -269,10 +349,18 @@ export class Outbox implements Queued {
 
   /** One that does not move must not be followed by ever more gaps. */
   #close(): void {
-    if (this.#gaps <= this.#messages.size - this.#gaps + FEW_GAPS) return;
-    const rest = new Fifo<Outgoing>();
-    for (const message of this.#messages) if (!message.gone) rest.push(message);
-    this.#messages = rest;
+    const places = this.#tail - this.#head;
+    if (this.#gaps <= places - this.#gaps + FEW_GAPS) return;
+    const gone = (at: number) => {
+      const place = this.#places[at];
+      return !ArrayBuffer.isView(place) && place?.gone !== false;
+    };
+    const kept = (_: unknown, at: number) => at >= this.#head && at < this.#tail && !gone(at);
+    const orders = this.#orders.filter(kept);
+    this.#places = this.#places.filter(kept);
+    this.#orders = orders;
+    this.#head = 0;
+    this.#tail = orders.length;
     this.#gaps = 0;
   }
 

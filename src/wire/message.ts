@@ -7,7 +7,7 @@
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
 import { readUint32 } from "./body.ts";
-import { Flag, FrameType, MAX_NAME } from "./constants.ts";
+import { Flag, FrameType, HEADER_SIZE, MAX_NAME } from "./constants.ts";
 import { writeHeader } from "./frame.ts";
 import {
   type Metadata,
@@ -48,6 +48,30 @@ export function messagePrefixSize(topic: string, metadata?: Metadata): number {
   return 2 + fieldSize(topic, MAX_NAME, "message", "topic") + (block === 0 ? 0 : 4 + block);
 }
 
+/** What a message with nothing but a payload has before that: the size of no topic. */
+export const PLAIN_PREFIX = 2;
+
+/** Writes a whole message with nothing but a payload; `seq` 0: volatile. `flags`: ACKREQ or none. */
+export function encodePlainMessage(
+  out: OutBuffer,
+  seq: number,
+  payload: Uint8Array,
+  flags = 0,
+): void {
+  out.makeRoom(HEADER_SIZE + PLAIN_PREFIX, payload);
+  writeHeader(out, PLAIN_PREFIX + payload.length, FrameType.MSG, flags, 0, 0, seq);
+  const at = out.reserve(PLAIN_PREFIX);
+  out.buffer[at] = 0;
+  out.buffer[at + 1] = 0;
+  out.bytes(payload);
+}
+
+/** Whether it is whole and has nothing but a payload, which begins `PLAIN_PREFIX` bytes further. */
+export function isPlainMessage(flags: number, buffer: Bytes, start: number, end: number): boolean {
+  return (flags & (Flag.META | Flag.MORE)) === 0 && end - start >= PLAIN_PREFIX &&
+    buffer[start] === 0 && buffer[start + 1] === 0;
+}
+
 /**
  * Writes a whole message; `seq` 0: volatile. `flags`: ACKREQ or none.
  *
@@ -63,12 +87,7 @@ export function encodeMessage(
   flags = 0,
 ): void {
   if (topic === "" && metadata === undefined) {
-    writeHeader(out, 2 + payload.length, FrameType.MSG, flags, 0, 0, seq);
-    const at = out.reserve(2);
-    out.buffer[at] = 0;
-    out.buffer[at + 1] = 0;
-    out.bytes(payload);
-    return;
+    return encodePlainMessage(out, seq, payload, flags);
   }
   writeMessage(out, seq, topic, payload, metadata, -1, flags);
 }

@@ -150,8 +150,12 @@ export class MachineEnd implements FlowEvents, LifeEvents, Backlog {
     this.#tell("dropped");
   }
 
-  onWritten(sent: boolean): void {
-    this.#tell(sent ? "written" : "unsendable");
+  onWritten(count: number): void {
+    for (; count > 0; count--) this.#tell("written");
+  }
+
+  onUnsendable(): void {
+    this.#tell("unsendable");
   }
 
   onPong(_opaque: number, roundTrip: number): void {
