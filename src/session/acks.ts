@@ -15,7 +15,7 @@ import { ReceiveCount } from "./numbering.ts";
 const RIDES = 32;
 const RIDES_AFTER = 50;
 /** So many are worth a write of its own, or the first of them after so many ms. */
-const ALONE = 256;
+const ALONE = 4_096;
 export const ACK_TIMEOUT = 10_000;
 
 /** The acknowledgements that one link owes. */

@@ -113,7 +113,7 @@ Deno.test("SessionMachine holds a sender back whose messages nobody consumes", (
   assertEquals([pair.server.got.length, pair.client.outbox.frames], [130, 70]);
 });
 
-Deno.test("SessionMachine acknowledges 256 frames at once, and fewer after 10 s", () => {
+Deno.test("SessionMachine acknowledges 4096 frames at once, and fewer after 10 s", () => {
   const pair = MachinePair.open();
   const { client, server } = pair;
   const feed = (from: number, to: number) => {
@@ -121,21 +121,21 @@ Deno.test("SessionMachine acknowledges 256 frames at once, and fewer after 10 s"
       server.input(encoded((out) => encodeMessage(out, seq, "", utf8("x"))), pair.now);
     }
   };
-  feed(1, 255);
+  feed(1, 4_095);
   assertEquals([server.machine.hasOutput, server.machine.nextTimeout()], [false, 10_000]);
-  feed(256, 256);
+  feed(4_096, 4_096);
   assertEquals(server.machine.hasOutput, true);
   const grant = LIMITS.recvBytes;
-  assertEquals(server.output(0), encoded((out) => control.encodeAck(out, 256, grant)));
+  assertEquals(server.output(0), encoded((out) => control.encodeAck(out, 4_096, grant)));
   pair.now = 100;
-  feed(257, 257);
+  feed(4_097, 4_097);
   assertEquals(server.machine.nextTimeout(), 10_100);
   server.machine.handleTimeout(10_099);
   assertEquals(server.machine.hasOutput, false);
   server.machine.handleTimeout(10_100);
-  assertEquals(server.output(10_100), encoded((out) => control.encodeAck(out, 257, grant)));
-  server.input(rawFrame({ type: 0xff, flags: 4, seq: 258 }), 10_160);
-  assertEquals(server.output(10_160), encoded((out) => control.encodeAck(out, 258, grant)));
+  assertEquals(server.output(10_100), encoded((out) => control.encodeAck(out, 4_097, grant)));
+  server.input(rawFrame({ type: 0xff, flags: 4, seq: 4_098 }), 10_160);
+  assertEquals(server.output(10_160), encoded((out) => control.encodeAck(out, 4_098, grant)));
   assertEquals(client.ends, []);
 });
 
