@@ -77,7 +77,7 @@ export class SessionMachine implements FrameHandler {
     this.#counted = this.#intake.limited ? this.#intake : undefined;
     const remote = side === "client" ? "server" : "client";
     this.#reader = new FrameReader(this, remote, Math.min(PRE_WELCOME_MAX, limits.maxFrame));
-    this.#heartbeat = heartbeat === false ? undefined : new Heartbeat(now, heartbeat);
+    this.#heartbeat = heartbeat === false ? undefined : new Heartbeat(now, heartbeat, side);
     this.#exchange = new Exchange(settings, host);
     const interval = heartbeat === false ? Infinity : heartbeat.interval;
     this.#control = new ControlFrames(host, this.#exchange, interval, now);

@@ -1,6 +1,7 @@
 /** The heartbeat machine: its two rules, its forgiveness, and that they never mix. */
 import { assert, assertEquals } from "@std/assert";
 import { Heartbeat } from "../../src/session/heartbeat.ts";
+import { MachinePair } from "../_support/machine_pair.ts";
 import { Rng } from "../_support/rng.ts";
 
 const OPTIONS = { interval: 200, timeout: 100 };
@@ -102,6 +103,28 @@ Deno.test("Heartbeat.nextTimeout() is when something is due, and not before", ()
   assertEquals(heartbeat.nextTimeout(), 1_400);
   heartbeat.received(1_350);
   assertEquals(heartbeat.nextTimeout(), 1_500);
+});
+
+Deno.test("Heartbeat of a client shows life early, and judges the other end as a server does", () => {
+  const heartbeat = new Heartbeat(0, { interval: 1_600, timeout: 400 }, "client");
+  assertEquals(heartbeat.nextTimeout(), 1_500);
+  assertEquals(heartbeat.handleTimeout(1_499), "none");
+  assertEquals(heartbeat.handleTimeout(1_500), "ping");
+  assertEquals(heartbeat.nextTimeout(), 1_600);
+  assertEquals(heartbeat.handleTimeout(1_600), "ping");
+  assertEquals(heartbeat.handleTimeout(1_999), "none");
+  assertEquals(heartbeat.handleTimeout(2_000), "dead");
+});
+
+Deno.test("SessionMachine lets one PING of the client do for both ends", () => {
+  const pair = MachinePair.open({ heartbeat: { interval: 1_000, timeout: 500 } });
+  pair.advance(30_000);
+  assert(pair.client.machine.open && pair.server.machine.open);
+  const [asked, own] = [pair.client, pair.server].map(({ log }) =>
+    log.filter((what) => what.startsWith("pong")).length
+  );
+  // The server asks only to measure the round trip, beside what it answers.
+  assertEquals([asked, own], [31, 8]);
 });
 
 Deno.test("Heartbeat with an interval below its timeout goes on showing life while it waits", () => {
