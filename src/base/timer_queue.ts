@@ -9,10 +9,11 @@
  * 3. Adding and cancelling cost O(log n); a cancelled timer leaves nothing behind.
  */
 
+import { Heap, type Placed } from "./heap.ts";
+
 /** One entry; disposing cancels it. */
-class Timer implements Disposable {
-  /** Place in the heap; -1 when it is not there any more. */
-  index = -1;
+class Timer implements Disposable, Placed {
+  place = -1;
   readonly #queue: TimerQueue;
   readonly at: number;
   readonly order: number;
@@ -40,7 +41,7 @@ class Timer implements Disposable {
 
 /** A heap of timers. */
 export class TimerQueue {
-  readonly #heap: Timer[] = [];
+  readonly #heap = new Heap(before);
   #order = 0;
   #foreground = 0;
   readonly #changed: (() => void) | undefined;
@@ -52,7 +53,7 @@ export class TimerQueue {
 
   /** How many timers wait. */
   get size(): number {
-    return this.#heap.length;
+    return this.#heap.size;
   }
 
   /** How many of them keep the process alive. */
@@ -62,7 +63,7 @@ export class TimerQueue {
 
   /** The earliest instant, or `Infinity`. */
   get nextAt(): number {
-    return this.#heap[0]?.at ?? Infinity;
+    return this.#heap.first?.at ?? Infinity;
   }
 
   /** Adds a timer. */
@@ -73,17 +74,15 @@ export class TimerQueue {
       );
     }
     const timer = new Timer(this, at, this.#order++, run, background);
-    timer.index = this.#heap.length;
-    this.#heap.push(timer);
-    this.#up(timer);
+    this.#heap.add(timer);
     if (!background) this.#foreground++;
-    if (timer.index === 0 || (!background && this.#foreground === 1)) this.#changed?.();
+    if (timer.place === 0 || (!background && this.#foreground === 1)) this.#changed?.();
     return timer;
   }
 
   /** Removes a timer; nothing happens if it has run or was removed before. */
   cancel(timer: Timer): void {
-    const first = timer.index === 0;
+    const first = timer.place === 0;
     if (!this.#remove(timer)) return;
     if (first || this.#foreground === 0) this.#changed?.();
   }
@@ -91,17 +90,18 @@ export class TimerQueue {
   /** Runs what is due at `now`, including what that adds; returns how many ran. */
   runDue(now: number): number {
     let count = 0;
-    for (let timer = this.#heap[0]; timer !== undefined && timer.at <= now; timer = this.#heap[0]) {
+    for (let timer = this.#heap.first; timer !== undefined && timer.at <= now;) {
       this.#remove(timer);
       count++;
       timer.run();
+      timer = this.#heap.first;
     }
     return count;
   }
 
   /** Runs the earliest timer if it is due at `now`. */
   runNext(now: number): boolean {
-    const timer = this.#heap[0];
+    const timer = this.#heap.first;
     if (timer === undefined || timer.at > now) return false;
     this.#remove(timer);
     timer.run();
@@ -110,54 +110,15 @@ export class TimerQueue {
 
   /** Removes all. */
   clear(): void {
-    for (const timer of this.#heap) timer.index = -1;
-    this.#heap.length = 0;
+    this.#heap.clear();
     this.#foreground = 0;
     this.#changed?.();
   }
 
   #remove(timer: Timer): boolean {
-    const index = timer.index;
-    if (index < 0) return false;
-    timer.index = -1;
+    if (!this.#heap.remove(timer)) return false;
     if (!timer.background) this.#foreground--;
-    const last = this.#heap.pop();
-    if (last !== undefined && last !== timer) {
-      last.index = index;
-      this.#heap[index] = last;
-      this.#up(last);
-      this.#down(last);
-    }
     return true;
-  }
-
-  #up(timer: Timer): void {
-    const heap = this.#heap;
-    while (timer.index > 0) {
-      const parent = heap[(timer.index - 1) >> 1];
-      if (parent === undefined || !before(timer, parent)) return;
-      this.#swap(timer, parent);
-    }
-  }
-
-  #down(timer: Timer): void {
-    const heap = this.#heap;
-    while (true) {
-      const left = heap[2 * timer.index + 1];
-      if (left === undefined) return;
-      const right = heap[2 * timer.index + 2];
-      const child = right !== undefined && before(right, left) ? right : left;
-      if (!before(child, timer)) return;
-      this.#swap(child, timer);
-    }
-  }
-
-  #swap(a: Timer, b: Timer): void {
-    const index = a.index;
-    a.index = b.index;
-    b.index = index;
-    this.#heap[a.index] = a;
-    this.#heap[b.index] = b;
   }
 }
 

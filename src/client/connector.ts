@@ -19,6 +19,7 @@ import { OutBuffer } from "../base/out_buffer.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
+import { Alarms } from "../peer/alarms.ts";
 import { inCounts } from "../peer/drain.ts";
 import type { AnySerializer, CoreOwner, DropPolicy } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
@@ -126,9 +127,10 @@ export class Connector implements CoreOwner {
     // Once for nothing: what cannot be encoded is the application's mistake, to be told at once.
     const machine = machineSettings("client", settings, serializer.name);
     encodeHello(new OutBuffer(), this.#hello(machine.limits, id, auth));
+    const alarms = new Alarms(this.#clock);
+    const own = { clock: this.#clock, alarms, log: this.#log };
     const { interception } = options;
-    const parts = { interception, clock: this.#clock, log: this.#log };
-    this.core = new PeerCore({ settings, machine, serializer, ...parts }, this, id);
+    this.core = new PeerCore({ settings, machine, serializer, interception, ...own }, this, id);
     // Who does not look at `opened` learns of its failure by `closed`.
     this.#opened.promise.catch(() => {});
   }
@@ -246,9 +248,7 @@ export class Connector implements CoreOwner {
     this.events.close();
   }
 
-  gone(): void {
-    // Nothing is kept beside the core.
-  }
+  gone(): void {} // Nothing is kept beside the core.
 
   report(error: unknown): void {
     this.#hooks.report(error);

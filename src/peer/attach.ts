@@ -9,6 +9,7 @@ import { intercept, type Interception } from "./interceptors.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
 import { clientIdProblem } from "../wire/handshake.ts";
+import { Alarms } from "./alarms.ts";
 import { abortWith } from "./abort_with.ts";
 import { PeerCore } from "./core.ts";
 import type { AnySerializer, CoreOwner } from "./owner.ts";
@@ -67,7 +68,7 @@ class Attached implements CoreOwner {
     const machine = machineSettings(side, settings, serializer.name);
     this.#limits = machine.limits;
     this.core = new PeerCore(
-      { settings, machine, serializer, clock, interception, log },
+      { settings, machine, serializer, clock, alarms: new Alarms(clock), interception, log },
       this,
       id,
     );

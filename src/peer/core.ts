@@ -113,11 +113,11 @@ export class PeerCore extends PeerParts implements DriverHost {
    * @throws {TypeError | RangeError} where that cannot be encoded; the connection is as it was then
    */
   run(transport: Transport, hello?: (limits: WireLimits) => Hello): SessionDriver {
-    const { machine, clock } = this.options;
+    const { machine, clock, alarms } = this.options;
     this.rewind();
     this.#leaving = false;
     const link: Link = linkOf(transport);
-    const driver = new SessionDriver(link, machine, clock, this);
+    const driver = new SessionDriver(link, machine, clock, alarms, this);
     if (hello !== undefined) driver.machine.hello(hello(machine.limits));
     this.#driver = driver;
     driver.start();

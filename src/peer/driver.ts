@@ -14,6 +14,7 @@ import { SessionMachine } from "../session/machine.ts";
 import type { Holdup } from "../session/rate.ts";
 import type { Link, LinkSink } from "../stream/link.ts";
 import type { Creditor } from "./inbox.ts";
+import { Alarm, type Alarms } from "./alarms.ts";
 import { PRE_WELCOME_MAX } from "../wire/constants.ts";
 import type { Welcome, WireLimits } from "../wire/handshake.ts";
 
@@ -40,7 +41,7 @@ export interface DriverHost extends MachineHost, LifeEvents {
 }
 
 /** One session over one link. */
-export class SessionDriver implements LinkSink, LifeEvents, Creditor {
+export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Creditor {
   /** The protocol. After telling it something, call `flush`. */
   readonly machine: SessionMachine;
   /** Whether the link is closed. */
@@ -58,19 +59,28 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
   /** When a whole message came last, and when bytes were found last in those that are not whole. */
   #wholeAt: number;
   #readAt: number | undefined;
+  readonly #alarms: Alarms;
+  /** Until the session is open: what keeps the process alive for it. */
   #timer: Disposable | undefined;
-  #timerAt = Infinity;
   #busy = false;
   #over = false;
   #pause: { readonly promise: Promise<void>; readonly end: () => void } | undefined;
 
   /** `host.onEnd` is told when the protocol ends; the link is then closed by itself. */
-  constructor(link: Link, settings: MachineSettings, clock: Clock, host: DriverHost) {
+  constructor(
+    link: Link,
+    settings: MachineSettings,
+    clock: Clock,
+    alarms: Alarms,
+    host: DriverHost,
+  ) {
+    super();
     const now = clock.now();
     this.link = link;
     this.#settings = settings;
     this.#patience = patienceOf(settings);
     this.#clock = clock;
+    this.#alarms = alarms;
     this.#host = host;
     this.#wholeAt = now;
     link.maxMessageLength = settings.side === "client" ? longest(settings) : PRE_WELCOME_MAX;
@@ -222,23 +232,24 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
 
   /** As `#arm`, after what makes nothing due before so much time has passed. */
   #rearm(now: number): void {
-    if (this.#timerAt > now + this.#patience) this.#arm();
+    if (this.at > now + this.#patience) this.#arm();
   }
 
   /** A timer that is too early only asks again, so one that is armed is moved forward only. */
   #arm(): void {
     if (this.#over) return;
     const at = this.machine.nextTimeout();
-    if (at >= this.#timerAt) return;
-    this.#disarm();
-    if (at === Infinity) return;
-    this.#timerAt = at;
-    this.#timer = this.#clock.setTimer(at, () => this.#wake(), this.machine.open);
+    if (at >= this.at) return;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    if (this.machine.open) return this.#alarms.set(this, at);
+    this.at = at;
+    this.#timer = this.#clock.setTimer(at, () => this.ring());
   }
 
-  #wake(): void {
+  ring(): void {
     this.#timer = undefined;
-    this.#timerAt = Infinity;
+    this.at = Infinity;
     // Thousands of quiet links must not keep the memory that each of them once needed.
     if (!this.#busy && this.link.inFlight === 0) {
       this.#output = undefined;
@@ -265,7 +276,7 @@ export class SessionDriver implements LinkSink, LifeEvents, Creditor {
   #disarm(): void {
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
-    this.#timerAt = Infinity;
+    this.#alarms.set(this, Infinity);
   }
 }
 

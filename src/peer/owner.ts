@@ -8,6 +8,7 @@ import type { Description } from "../contract/describe.ts";
 import type { Message } from "../contract/types.ts";
 import type { MachineSettings, SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome } from "../wire/handshake.ts";
+import type { Alarms } from "./alarms.ts";
 import type { AnyHandler } from "./call_options.ts";
 import type { Interception } from "./interceptors.ts";
 import type { ByteBudget } from "../session/outbox.ts";
@@ -86,6 +87,8 @@ export interface CoreOptions {
   readonly machine: MachineSettings;
   readonly serializer: AnySerializer;
   readonly clock: Clock;
+  /** What wakes its links, on that clock. */
+  readonly alarms: Alarms;
   readonly log: LogSummary;
   /** What stands between the application and its calls and messages. */
   readonly interception: Interception;

@@ -11,6 +11,7 @@ import { Addr } from "../base/addr.ts";
 import type { CloseCode, ConnectError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { Message } from "../contract/types.ts";
+import { Alarms } from "../peer/alarms.ts";
 import { inWords } from "../peer/abort_with.ts";
 import { GRACE, inCounts } from "../peer/drain.ts";
 import type { PeerCore } from "../peer/core.ts";
@@ -113,6 +114,7 @@ export class Hub implements AcceptEvents {
       machine: machineSettings("server", settings, serializer.name, limits),
       serializer,
       clock: runtime.clock,
+      alarms: new Alarms(runtime.clock),
       log: this.log,
       interception,
       budget: new ByteBudget(limits.maxQueuedBytesTotal),
