@@ -17,6 +17,8 @@ import type { Bytes } from "./types.ts";
 
 /** Of a quiet connection: 10,000 of them wait in 5 MB. */
 const IDLE_SLAB = 512;
+/** Of one that gets more than signs of life, if little at a time: else each second frame would need a new one. */
+const LIVELY_SLAB = 4_096;
 /** Of a busy one. A new slab costs about as much as five reads, so it should take many. */
 const SLAB = 65_536;
 /** The longest frame that the next ones are taken to be as long as. */
@@ -26,7 +28,7 @@ const SHORT_TAIL = 8_192;
 const SHORT_IDLE_TAIL = 256;
 /** A connection is quiet again after so many reads in a row of at most so many bytes. */
 const QUIET_READS = 8;
-const QUIET_SIZE = 256;
+const QUIET_SIZE = 64;
 /** So many bytes are copied faster one by one. */
 const FEW_BYTES = 32;
 /** Needles whose search is remembered, so that a codec may look for several in turn. */
@@ -75,6 +77,7 @@ export class ByteQueue {
   /** Where in `buffer` the memory of this queue begins. */
   #front = 0;
   #busy = false;
+  #lively = false;
   #quietReads = 0;
   /** The most bytes that ever waited at once: so much of a header's claim is believed. */
   #proven = 0;
@@ -190,16 +193,19 @@ export class ByteQueue {
    */
   space(wanted: number = this.wanted): Bytes {
     const have = this.end - this.start;
-    const room = this.buffer.length - this.start;
-    const tail = this.buffer.length - this.end;
+    const { length } = this.buffer;
+    const room = length - this.start;
+    const tail = length - this.end;
+    const short = tail < (length < SLAB ? SHORT_IDLE_TAIL : SHORT_TAIL);
+    // Used up, and not by signs of life alone.
+    if (short && length > 0 && this.#quietReads === 0) this.#lively = true;
     const size = this.#sizeFor(have, wanted);
     if (wanted <= have || wanted > room) {
-      const short = tail < (this.buffer.length < SLAB ? SHORT_IDLE_TAIL : SHORT_TAIL);
       // The sooner a large frame gets its own slab, the less of it is copied.
       const ownSlab = wanted > SLAB && size === wanted;
       // One that is used again and again has no short tail, and would stay what it was at first.
       const unfit = have === 0 &&
-        (this.#busy ? this.buffer.length < SLAB : this.buffer.length > IDLE_SLAB);
+        (this.#busy ? length < SLAB : length > this.#quietSlab());
       if (short || ownSlab || unfit) {
         if (ownSlab) this.#alike = wanted <= LONGEST_ALIKE ? wanted : 0;
         // It was a small frame that the slab's end has cut.
@@ -230,6 +236,7 @@ export class ByteQueue {
       this.#quietReads = 0;
     } else if (++this.#quietReads === QUIET_READS) {
       this.#busy = false;
+      this.#lively = false;
       this.#proven = 0;
       this.#alike = 0;
     }
@@ -285,9 +292,13 @@ export class ByteQueue {
     return this.start + at;
   }
 
+  #quietSlab(): number {
+    return this.#lively ? LIVELY_SLAB : IDLE_SLAB;
+  }
+
   /** How large the next slab is. Each copy at least doubles what fits, hence linear work. */
   #sizeFor(have: number, wanted: number): number {
-    const base = this.#busy ? Math.max(SLAB, this.#alike) : IDLE_SLAB;
+    const base = this.#busy ? Math.max(SLAB, this.#alike) : this.#quietSlab();
     // A hint that is hardly ahead may be followed by one that is hardly further.
     if (wanted <= have * 1.5) return Math.max(base, have * 2);
     if (wanted <= base) return base;

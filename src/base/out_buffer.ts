@@ -24,7 +24,7 @@ export interface ByteWriter {
 const NO_COPY = 131_072;
 const FIRST_SIZE = 1_024;
 /** Twice what goes into one write: the frame that goes beyond it needs no buffer of its own. */
-const MAX_SIZE = 131_072;
+const MAX_SIZE = 524_288;
 /** So many at most are kept for those that write next. */
 const MAX_SPARE = 1_024;
 const EMPTY: Bytes = new Uint8Array(0);

@@ -11,6 +11,7 @@ import type { MethodBodies, Misfit, Verdict } from "../contract/bodies.ts";
 import type { CallMachine } from "../session/call_machine.ts";
 import type { RunningCall } from "../session/calls.ts";
 import { misfitError } from "./bodies.ts";
+import type { AnyHandler } from "./call_options.ts";
 import type { IncomingCall } from "./interceptors.ts";
 import { ItemQueue } from "./item_queue.ts";
 import type { AnyPeer } from "./peer.ts";
@@ -78,6 +79,12 @@ export class HandlerContext implements IncomingCall {
 
   get stream(): AsyncIterable<unknown> {
     return this.#items ??= this.#makeStream();
+  }
+
+  /** Calls the handler. */
+  start(handler: AnyHandler): unknown {
+    this.started = true;
+    return handler(this.input, this);
   }
 
   /** Whether the signal has fired. */

@@ -20,6 +20,7 @@ import { DeadlineTimer } from "./deadline_timer.ts";
 import { type ContextHost, HandlerContext } from "./handler_context.ts";
 import type { Interception } from "./interceptors.ts";
 import type { AnySerializer } from "./owner.ts";
+import { type Outcome, whenSettled } from "./promised.ts";
 import { leave, pump } from "./pump.ts";
 
 /** What the answering half of a peer needs of it. */
@@ -47,7 +48,7 @@ const CLOCK_EVERY = 16;
 const NOTHING = new Uint8Array(0);
 
 /** The answering half of a peer. */
-export class IncomingCalls {
+export class IncomingCalls implements Outcome {
   readonly #host: IncomingHost;
   readonly #handlers: Handlers;
   readonly #deadlines: DeadlineTimer<RunningCall>;
@@ -65,25 +66,23 @@ export class IncomingCalls {
     const host = this.#host;
     const calls = host.machine();
     if (calls === undefined) return;
-    const refuse = (code: RpcCode, message: string) =>
-      calls.callee.fail(call, problem(code, message, true), NOTHING);
-    if (!host.taken()) return refuse("UNAVAILABLE", "The peer is closing");
+    if (!host.taken()) return refuse(call, calls, "UNAVAILABLE", "The peer is closing");
     const bodies = host.serializer.local.method(call.method);
     const handler = bodies && this.#handlers.handler(call.method);
     if (bodies === undefined || handler === undefined) {
-      return refuse("UNIMPLEMENTED", `There is no method '${call.method}'`);
+      return refuse(call, calls, "UNIMPLEMENTED", `There is no method '${call.method}'`);
     }
     if (call.receiving !== undefined && bodies.stream === undefined) {
-      return refuse("INVALID_ARGUMENT", `The method '${call.method}' takes no stream`);
+      return refuse(call, calls, "INVALID_ARGUMENT", `The method '${call.method}' takes no stream`);
     }
     // What has waited behind slow handlers may be too late to begin.
     if (++this.#begun % CLOCK_EVERY === 0) this.#now = host.clock.now();
     if (call.deadlineAt <= this.#now) {
-      return refuse("DEADLINE_EXCEEDED", "There was no time to begin");
+      return refuse(call, calls, "DEADLINE_EXCEEDED", "There was no time to begin");
     }
     const context = new HandlerContext(call, calls, bodies, host);
     const verdict = bodies.input.read(call.payload);
-    if (isPending(verdict)) this.#later(context, verdict, (it) => this.#run(handler, context, it));
+    if (isPending(verdict)) this.#runLater(handler, context, verdict);
     else this.#run(handler, context, verdict);
   }
 
@@ -104,6 +103,24 @@ export class IncomingCalls {
     this.#deadlines.clear();
   }
 
+  // ── Outcome ──
+
+  kept(context: HandlerContext, value: unknown): void {
+    this.#answer(context, value);
+    this.#host.wake();
+  }
+
+  broken(context: HandlerContext, error: unknown): void {
+    this.#threw(context, error);
+    this.#host.wake();
+  }
+
+  // ── private ──
+
+  #runLater(handler: AnyHandler, context: HandlerContext, verdict: Promise<Verdict>): void {
+    this.#later(context, verdict, (verdict) => this.#run(handler, context, verdict));
+  }
+
   #run(handler: AnyHandler, context: HandlerContext, verdict: Verdict): void {
     if (verdict.issues !== undefined) return this.#refuse(context, verdict);
     if (context.aborted) {
@@ -112,22 +129,18 @@ export class IncomingCalls {
       calls.callee.fail(call, problem("CANCELLED", "The caller cancelled", true), NOTHING);
       return this.#done(context);
     }
-    const { value } = verdict;
-    context.input = value;
+    context.input = verdict.value;
     const { handle } = this.#host.interception;
     try {
-      let result: unknown;
-      if (handle === undefined) {
-        context.started = true;
-        result = handler(value, context);
+      const result = handle === undefined
+        ? context.start(handler)
+        : handle(context, async () => await context.start(handler));
+      if (isPromiseLike(result)) {
+        this.#keep(context);
+        whenSettled(result, context, this);
       } else {
-        result = handle(context, async () => {
-          context.started = true;
-          return await handler(value, context);
-        });
+        this.#answer(context, result);
       }
-      if (isPromiseLike(result)) this.#later(context, result, (it) => this.#answer(context, it));
-      else this.#answer(context, result);
     } catch (error) {
       this.#threw(context, error);
     }
@@ -272,6 +285,10 @@ export class IncomingCalls {
     const message = "The caller's time is over";
     call.running?.abort(new RpcError("DEADLINE_EXCEEDED", message, { initiator: "remote" }));
   }
+}
+
+function refuse(call: RunningCall, calls: CallMachine, code: RpcCode, message: string): void {
+  calls.callee.fail(call, problem(code, message, true), NOTHING);
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {

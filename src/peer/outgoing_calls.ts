@@ -11,7 +11,13 @@
  */
 import type { Clock } from "../base/types.ts";
 import { type Executed, RpcError, type RpcErrorOptions } from "../base/errors.ts";
-import { isPending, type MethodBodies, type Misfit, type Verdict } from "../contract/bodies.ts";
+import {
+  type Body,
+  isPending,
+  type MethodBodies,
+  type Misfit,
+  type Verdict,
+} from "../contract/bodies.ts";
 import { type PendingCall, RequestLane } from "../session/calls.ts";
 import type { CallMachine } from "../session/call_machine.ts";
 import type { RpcCode } from "../base/errors.ts";
@@ -24,7 +30,7 @@ import type { AnyPeer } from "./peer.ts";
 import { DeadlineTimer } from "./deadline_timer.ts";
 import { checkName } from "./names.ts";
 import type { Counters } from "./stats.ts";
-import { type CallerInit, type CallHost, StreamCall, UnaryCall } from "./pending.ts";
+import { type Along, type CallHost, StreamCall, UnaryCall } from "./pending.ts";
 
 /** What the calls of a peer need of it. */
 export interface OutgoingHost {
@@ -56,6 +62,7 @@ export interface OutgoingHost {
 const LONGEST = 2 ** 31 - 1;
 const IDLE_TIMEOUT = 30_000;
 const NOTHING = new Uint8Array(0);
+const NONE: CallOptions & Upload = {};
 /** Whether a call ran that is given up now. A settled one was answered, and its answer is being checked. */
 const FATES = { waiting: "no", written: "maybe", settled: "yes" } as const;
 const PARENT_ENDED = "The call that this one was made for has ended";
@@ -70,6 +77,9 @@ export class OutgoingCalls implements CallHost {
   readonly #unchecked = new Set<PendingCall>();
   #uncheckedBytes = 0;
   #now: number | undefined;
+  readonly #forgetNow = () => {
+    this.#now = undefined;
+  };
 
   constructor(host: OutgoingHost) {
     this.#host = host;
@@ -81,7 +91,7 @@ export class OutgoingCalls implements CallHost {
     return this.#deadlines.size;
   }
 
-  call(method: string, input: unknown, options: CallOptions & Upload = {}): Promise<unknown> {
+  call(method: string, input: unknown, options: CallOptions & Upload = NONE): Promise<unknown> {
     const { interception } = this.#host;
     if (interception.call === undefined) return this.#call(method, input, options);
     try {
@@ -100,32 +110,49 @@ export class OutgoingCalls implements CallHost {
   }
 
   #call(method: string, input: unknown, options: CallOptions & Upload): Promise<unknown> {
-    const { timeout = this.#host.callTimeout } = options;
-    let begun: Begun;
+    const { timeout = this.#host.callTimeout, metadata } = options;
     try {
-      begun = this.#begin(method, input, "output", options, timeout);
+      const bodies = this.#bodies(method, options, timeout);
+      const answer = answerOf(method, bodies, "output", options);
+      const verdict = bodies.input.check?.(input);
+      const payload = fits(verdict) ? bodies.input.encode(input) : NOTHING;
+      const deadline = this.#deadline(options, timeout);
+      const along = alongOf(bodies, options);
+      const call = new UnaryCall(this, method, payload, metadata, deadline, answer, along);
+      const refusal = this.#refusal(call, options, verdict);
+      if (refusal !== undefined) return Promise.reject(refusal.reason);
+      const promise = call.promise();
+      this.#start(call, options, verdict);
+      return promise;
     } catch (error) {
       return Promise.reject(error);
     }
-    const { init, verdict } = begun;
-    const refusal = this.#refusal(begun, options);
-    if (refusal !== undefined) return Promise.reject(refusal.reason);
-    return new Promise((resolve, reject) => {
-      this.#start(new UnaryCall(init, this, resolve, reject, options.stream), options, verdict);
-    });
   }
 
   #stream(method: string, input: unknown, options: CallOptions & Upload): CallStream<unknown> {
-    const { timeout = Infinity, idleTimeout = IDLE_TIMEOUT } = options;
+    const { timeout = Infinity, idleTimeout = IDLE_TIMEOUT, metadata } = options;
     if (!(idleTimeout > 0)) {
       throw new RangeError(
         `Cannot call '${method}' as 'idleTimeout' must be more than 0 ms: current value is ${idleTimeout}`,
       );
     }
-    const begun = this.#begin(method, input, "yields", options, timeout);
-    const { init, verdict } = begun;
-    const call = new StreamCall(init, this, idleTimeout, options.stream);
-    const refusal = this.#refusal(begun, options);
+    const bodies = this.#bodies(method, options, timeout);
+    const item = answerOf(method, bodies, "yields", options);
+    const verdict = bodies.input.check?.(input);
+    const payload = fits(verdict) ? bodies.input.encode(input) : NOTHING;
+    const deadline = this.#deadline(options, timeout);
+    const along = alongOf(bodies, options);
+    const call = new StreamCall(
+      this,
+      method,
+      payload,
+      metadata,
+      deadline,
+      item,
+      along,
+      idleTimeout,
+    );
+    const refusal = this.#refusal(call, options, verdict);
     if (refusal === undefined) this.#start(call, options, verdict);
     else call.giveUp(refusal.reason);
     return call;
@@ -150,7 +177,7 @@ export class OutgoingCalls implements CallHost {
   now(): number {
     if (this.#now === undefined) {
       this.#now = this.#host.clock.now();
-      queueMicrotask(() => this.#now = undefined);
+      queueMicrotask(this.#forgetNow);
     }
     return this.#now;
   }
@@ -161,6 +188,10 @@ export class OutgoingCalls implements CallHost {
 
   wake(): void {
     this.#host.wake();
+  }
+
+  nextOrder(): number {
+    return this.#host.nextOrder();
   }
 
   /** The caller knows the fate of its call. */
@@ -188,57 +219,37 @@ export class OutgoingCalls implements CallHost {
 
   // ── private ──
 
-  #begin(
-    method: string,
-    input: unknown,
-    gives: "output" | "yields",
-    options: CallOptions & Upload,
-    timeout: number,
-  ): Begun {
+  /** What the method takes and gives. @throws where the call cannot be one */
+  #bodies(method: string, { metadata, deadline }: CallOptions, timeout: number): MethodBodies {
     checkName("method", method);
     // Throws where a name or a value may not travel.
-    metadataSize(options.metadata);
-    const { deadline = Infinity, parent } = options;
+    metadataSize(metadata);
     if (Number.isNaN(timeout) || Number.isNaN(deadline)) {
       throw new RangeError(
         `Cannot call '${method}' as 'timeout' and 'deadline' must be numbers of ms: current values are ${timeout} and ${deadline}`,
       );
     }
     const bodies = this.serializer.remote.method(method);
-    const upload = options.stream !== undefined;
-    const answer = bodies?.[gives];
-    if (bodies === undefined || answer === undefined || (upload && bodies.stream === undefined)) {
-      throw notInContract(method, bodies, gives);
-    }
-    const verdict = bodies.input.check?.(input);
-    const fits = verdict === undefined || isPending(verdict) || verdict.issues === undefined;
+    if (bodies !== undefined) return bodies;
+    throw new TypeError(`Cannot call '${method}' as the contract has no such method`);
+  }
+
+  /** When the caller gives up. */
+  #deadline({ deadline = Infinity, parent }: CallOptions, timeout: number): number {
     const limit = timeout === Infinity ? Infinity : this.now() + Math.min(timeout, LONGEST);
-    const init = {
-      method,
-      // What is checked is what is sent, whatever the caller does with it meanwhile.
-      payload: fits ? bodies.input.encode(input) : NOTHING,
-      metadata: options.metadata,
-      upload,
-      order: this.#host.nextOrder(),
-      deadline: Math.min(limit, deadline, parent?.deadline ?? Infinity),
-      along: bodies.stream,
-      answer,
-    };
-    return { init, verdict };
+    return Math.min(limit, deadline, parent?.deadline ?? Infinity);
   }
 
   /** Why the call is not even begun. */
   #refusal(
-    { init: { deadline, payload, method }, verdict }: Begun,
+    { deadline, payload, method }: PendingCall,
     { signal, parent }: CallOptions,
+    verdict: Checked,
   ): { readonly reason: unknown } | undefined {
-    const refused = (code: RpcCode, why: string) => ({ reason: rpcError(code, why, "no") });
     const { maxWaiting, maxWaitingBytes, counters } = this.#host;
     if (signal?.aborted) return { reason: signal.reason };
     if (parent?.signal.aborted) return refused("CANCELLED", PARENT_ENDED);
-    if (verdict !== undefined && !isPending(verdict) && verdict.issues !== undefined) {
-      return { reason: unfit(method, verdict) };
-    }
+    if (!fits(verdict)) return { reason: unfit(method, verdict) };
     const closed = this.#host.callRefusal(parent !== undefined);
     if (closed !== undefined) return refused("UNAVAILABLE", closed);
     if (deadline <= this.now()) {
@@ -261,13 +272,10 @@ export class OutgoingCalls implements CallHost {
   #start(
     call: UnaryCall | StreamCall,
     { signal, parent }: CallOptions,
-    verdict: Begun["verdict"],
+    verdict: Checked,
   ): void {
-    if (signal !== undefined) call.endWith(signal, () => signal.reason);
-    if (parent !== undefined) {
-      const { signal } = parent;
-      call.endWith(signal, (executed) => rpcError("CANCELLED", PARENT_ENDED, executed));
-    }
+    if (signal !== undefined) call.endWith(signal, reasonOf);
+    if (parent !== undefined) call.endWith(parent.signal, parentEnded);
     this.#host.counters.callsOut++;
     this.#deadlines.add(call);
     if (isPending(verdict)) return this.#hold(call, verdict);
@@ -315,12 +323,8 @@ export class OutgoingCalls implements CallHost {
   }
 }
 
-/** A call that is about to be made. */
-interface Begun {
-  readonly init: CallerInit;
-  /** What the check of its input has found; `undefined`: there is none. */
-  readonly verdict: Verdict | Promise<Verdict> | undefined;
-}
+/** What the check of an input has found; `undefined`: there is none. */
+type Checked = Verdict | Promise<Verdict> | undefined;
 
 /** What a caller may send along. */
 export interface Upload {
@@ -342,17 +346,39 @@ function unfit(method: string, misfit: Misfit): RpcError {
   return misfitError("INVALID_ARGUMENT", what, misfit, { initiator: "local", executed: "no" });
 }
 
-function notInContract(
+/** Whether an input may be sent, as far as is known. */
+function fits(verdict: Checked): verdict is Exclude<Checked, Misfit> {
+  return verdict === undefined || isPending(verdict) || verdict.issues === undefined;
+}
+
+function reasonOf(signal: AbortSignal): unknown {
+  return signal.reason;
+}
+
+function parentEnded(_signal: AbortSignal, executed: Executed): RpcError {
+  return rpcError("CANCELLED", PARENT_ENDED, executed);
+}
+
+function refused(code: RpcCode, why: string): { readonly reason: unknown } {
+  return { reason: rpcError(code, why, "no") };
+}
+
+/** The body of what a method gives. @throws {TypeError} where it does not, or takes no stream */
+function answerOf(
   method: string,
-  bodies: MethodBodies | undefined,
+  bodies: MethodBodies,
   gives: "output" | "yields",
-): TypeError {
-  if (bodies === undefined) {
-    return new TypeError(`Cannot call '${method}' as the contract has no such method`);
-  }
-  if (bodies[gives] !== undefined) {
-    return new TypeError(`Cannot call '${method}' as it takes no stream: one was given`);
+  { stream }: Upload,
+): Body {
+  const answer = bodies[gives];
+  if (answer !== undefined && (stream === undefined || bodies.stream !== undefined)) return answer;
+  if (answer !== undefined) {
+    throw new TypeError(`Cannot call '${method}' as it takes no stream: one was given`);
   }
   const use = gives === "output" ? "gives items: use stream()" : "gives one value: use call()";
-  return new TypeError(`Cannot call '${method}' as it ${use}`);
+  throw new TypeError(`Cannot call '${method}' as it ${use}`);
+}
+
+function alongOf({ stream: body }: MethodBodies, { stream: source }: Upload): Along | undefined {
+  return body === undefined || source === undefined ? undefined : { source, body };
 }

@@ -168,9 +168,10 @@ export class PeerFace<R extends Api, L extends Api> implements Peer<R, L> {
 
   call<K extends Callable<R, "output">>(
     method: K,
-    ...[input, options]: CallArgs<R[K], CallOptions>
+    ...args: CallArgs<R[K], CallOptions>
   ): Promise<Result<R[K], "output">> {
-    return taken(this.#core.calls.outgoing.call(method, input, options));
+    // Taken apart by index: a pattern would go through an iterator, which costs more than the call's id.
+    return taken(this.#core.calls.outgoing.call(method, args[0], args[1]));
   }
 
   stream<K extends Callable<R, "yields">>(

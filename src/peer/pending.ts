@@ -6,9 +6,10 @@ import type { Bytes } from "../base/types.ts";
 import { type Body, isPending, type Verdict } from "../contract/bodies.ts";
 import { readIssues } from "../contract/issues.ts";
 import type { CallMachine } from "../session/call_machine.ts";
-import { type CallInit, PendingCall } from "../session/calls.ts";
+import { PendingCall } from "../session/calls.ts";
 import type { ReceiveFlow, SendFlow } from "../session/flows.ts";
 import type { ErrorHead } from "../wire/call.ts";
+import type { Metadata } from "../wire/metadata.ts";
 import { encodeChecked, misfitError, Unfit } from "./bodies.ts";
 import type { CallStream } from "./call_options.ts";
 import { ItemQueue } from "./item_queue.ts";
@@ -21,6 +22,8 @@ export interface CallHost {
   now(): number;
   machine(): CallMachine | undefined;
   wake(): void;
+  /** The next place in the order of everything that is sent. */
+  nextOrder(): number;
   /** The caller knows the fate of its call. */
   forget(call: PendingCall): void;
   /** A call's deadline has come nearer. */
@@ -29,37 +32,46 @@ export interface CallHost {
   abandon(call: PendingCall, code: RpcCode): Executed;
 }
 
-/** What is sent along. */
-type Source = AsyncIterable<unknown> | Iterable<unknown> | ReadableStream<unknown> | undefined;
-
-/** What a call is made with: what its session needs, and what its bodies are. */
-export interface CallerInit extends CallInit {
-  /** An item that is sent along, if any may be. */
-  readonly along: Body | undefined;
-  /** The answer, or an item of it. */
-  readonly answer: Body;
+/** What is sent along, and the body of an item of it. */
+export interface Along {
+  readonly source: AsyncIterable<unknown> | Iterable<unknown> | ReadableStream<unknown>;
+  readonly body: Body;
 }
 
 abstract class CallerCall extends PendingCall {
   protected readonly host: CallHost;
+  /** The answer, or an item of it. */
   protected readonly answer: Body;
-  readonly #along: Body | undefined;
-  readonly #source: Source;
+  readonly #along: Along | undefined;
   #over = false;
   #unlink: (() => void)[] | undefined;
 
-  constructor(init: CallerInit, host: CallHost, source: Source) {
-    super(init);
+  constructor(
+    host: CallHost,
+    method: string,
+    payload: Uint8Array,
+    metadata: Metadata | undefined,
+    deadline: number,
+    answer: Body,
+    along: Along | undefined,
+  ) {
+    super(method, payload, metadata, host.nextOrder(), deadline);
     this.host = host;
-    this.answer = init.answer;
-    this.#along = init.along;
-    this.#source = source;
+    this.answer = answer;
+    this.#along = along;
+  }
+
+  get upload(): boolean {
+    return this.#along !== undefined;
   }
 
   /** Ends the call when a signal is aborted. */
-  endWith(signal: AbortSignal, reason: (executed: Executed) => unknown): void {
+  endWith(
+    signal: AbortSignal,
+    reason: (signal: AbortSignal, executed: Executed) => unknown,
+  ): void {
     const abort = () => {
-      if (!this.#over) this.giveUp(reason(this.host.abandon(this, "CANCELLED")));
+      if (!this.#over) this.giveUp(reason(signal, this.host.abandon(this, "CANCELLED")));
     };
     signal.addEventListener("abort", abort, { once: true });
     (this.#unlink ??= []).push(() => signal.removeEventListener("abort", abort));
@@ -103,9 +115,8 @@ abstract class CallerCall extends PendingCall {
   }
 
   uploading(flow: SendFlow): void {
-    const source = this.#source;
-    const along = this.#along;
-    if (source === undefined || along === undefined) return;
+    if (this.#along === undefined) return;
+    const { source, body } = this.#along;
     const calls = this.host.machine();
     const pushed = () => {
       calls?.pushed(flow);
@@ -124,7 +135,7 @@ abstract class CallerCall extends PendingCall {
     };
     // Not now: this is told in the middle of a write, where the application's source must not run.
     queueMicrotask(() =>
-      pump(source, flow, (item) => encodeChecked(along, item), pushed).catch(failed)
+      pump(source, flow, (item) => encodeChecked(body, item), pushed).catch(failed)
     );
   }
 
@@ -157,19 +168,15 @@ abstract class CallerCall extends PendingCall {
 
 /** A call that gives one value. */
 export class UnaryCall extends CallerCall {
-  readonly #resolve: (value: unknown) => void;
-  readonly #reject: (reason: unknown) => void;
+  #resolve: (value: unknown) => void = ignore;
+  #reject: (reason: unknown) => void = ignore;
 
-  constructor(
-    init: CallerInit,
-    host: CallHost,
-    resolve: (value: unknown) => void,
-    reject: (reason: unknown) => void,
-    source: Source,
-  ) {
-    super(init, host, source);
-    this.#resolve = resolve;
-    this.#reject = reject;
+  /** The promise that its caller gets. Asked for once, before anything can happen to the call. */
+  promise(): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
   }
 
   responded(payload: Bytes): void {
@@ -204,12 +211,21 @@ export class StreamCall extends CallerCall implements CallStream<unknown> {
   readonly #queue: ItemQueue;
   #flow: ReceiveFlow | undefined;
 
-  constructor(init: CallerInit, host: CallHost, idleTimeout: number, source: Source) {
-    super(init, host, source);
+  constructor(
+    host: CallHost,
+    method: string,
+    payload: Uint8Array,
+    metadata: Metadata | undefined,
+    deadline: number,
+    answer: Body,
+    along: Along | undefined,
+    idleTimeout: number,
+  ) {
+    super(host, method, payload, metadata, deadline, answer, along);
     this.#idleTimeout = idleTimeout;
     this.deadlineAt = Math.min(this.deadline, host.now() + idleTimeout);
     this.#queue = new ItemQueue({
-      read: (payload) => init.answer.read(payload),
+      read: (payload) => answer.read(payload),
       misfit: (misfit) =>
         misfitError("INTERNAL", `An item of '${this.method}'`, misfit, { initiator: "remote" }),
       consumed: (cost) => this.#consumed(cost),
@@ -269,3 +285,5 @@ export class StreamCall extends CallerCall implements CallStream<unknown> {
     this.host.hurry(this);
   }
 }
+
+function ignore(): void {}

@@ -25,6 +25,11 @@ import { MIN_PIECE } from "./reassembly.ts";
 
 /** Bytes that go into one write, about. */
 const WRITE_SIZE = 65_536;
+/**
+ * Where there is nothing but calls, of which the other end allows no more than it can take: a write costs
+ * half as much for each byte then.
+ */
+const CALLS_SIZE = 262_144;
 /** A piece longer than this would delay small frames too much. */
 const MAX_PIECE = 32_768;
 /** Answers to nothing that are honest, in one second. */
@@ -66,7 +71,13 @@ export class CallMachine {
 
   /** Whether something may be written. */
   get hasOutput(): boolean {
-    return this.output.waiting || this.caller.ready;
+    return this.output.waiting || this.callee.ready || this.caller.ready;
+  }
+
+  /** Writes what is small and in one piece, until `out` holds `size` bytes. */
+  writeSmall(out: OutBuffer, size: number): void {
+    this.output.writeSmall(out, size);
+    this.callee.writeAnswers(out, size);
   }
 
   /** Calls whose callers wait, and calls whose answers were not written. */
@@ -91,10 +102,14 @@ export class CallMachine {
    */
   fill(out: OutBuffer, now: number, messages: MessageWriter): void {
     const { caller, output } = this;
-    output.writeSmall(out, WRITE_SIZE);
-    while (out.length < WRITE_SIZE) {
+    // What is large should not wait for so long.
+    const most = output.hasBulk ? WRITE_SIZE : CALLS_SIZE;
+    this.writeSmall(out, most);
+    while (true) {
       const before = this.#lane.peek()?.order ?? Infinity;
-      const wrote = messages.order < before
+      const messageFirst = messages.order < before;
+      if (out.length >= (messageFirst ? WRITE_SIZE : most)) break;
+      const wrote = messageFirst
         ? messages.write(out, WRITE_SIZE, before) || caller.writeNext(out, now)
         : caller.writeNext(out, now) || messages.write(out, WRITE_SIZE);
       if (!wrote) break;

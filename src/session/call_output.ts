@@ -34,6 +34,11 @@ export class CallOutput {
     return this.#small.size > 0 || this.#bulk.size > 0 || this.#grants.size > 0;
   }
 
+  /** Whether there is something large. */
+  get hasBulk(): boolean {
+    return this.#bulk.size > 0;
+  }
+
   /** Adds a small frame. */
   push(write: (out: OutBuffer) => void): void {
     this.#small.push(write);
@@ -58,10 +63,7 @@ export class CallOutput {
 
   /** Writes small frames until `out` holds `size` bytes. */
   writeSmall(out: OutBuffer, size: number): void {
-    for (const flow of this.#grants) {
-      encodeCredit(out, flow.id, this.count.next(), flow.takeGrant());
-    }
-    this.#grants.clear();
+    if (this.#grants.size > 0) this.#writeGrants(out);
     while (out.length < size) {
       const write = this.#small.shift();
       if (write === undefined) return;
@@ -93,6 +95,13 @@ export class CallOutput {
   clear(): void {
     this.#small.clear();
     this.#bulk.clear();
+    this.#grants.clear();
+  }
+
+  #writeGrants(out: OutBuffer): void {
+    for (const flow of this.#grants) {
+      encodeCredit(out, flow.id, this.count.next(), flow.takeGrant());
+    }
     this.#grants.clear();
   }
 }

@@ -11,6 +11,7 @@ import { ProtocolError, type RpcCode } from "../base/errors.ts";
 import { Fifo } from "../base/fifo.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
+import { viewOf } from "../base/views.ts";
 import * as wire from "../wire/call.ts";
 import { Flag, FrameType } from "../wire/constants.ts";
 import type { WireLimits } from "../wire/handshake.ts";
@@ -43,6 +44,10 @@ export class Callee {
   /** Ids of the calls that ended last, by their low bits. */
   readonly #ended: number[] = [];
   readonly #endedMask: number;
+  /** The one that is being read. */
+  readonly #request = wire.emptyRequest();
+  /** Calls whose answers go in one frame, and wait for it. A closure for each would cost more than that. */
+  readonly #ready = new Fifo<RunningCall>();
   /** Streams that come, and streams that go. */
   #uploads = 0;
   #streams = 0;
@@ -87,16 +92,29 @@ export class Callee {
       return this.fail(call, problem("RESOURCE_EXHAUSTED", words), NOTHING);
     }
     if (!this.#settle(call)) return;
-    const { count, maxPiece } = this.#output;
-    if (payload.length > maxPiece) {
+    if (payload.length > this.#output.maxPiece) {
       this.#answers.push({ call, payload });
       return this.#beginAnswers();
     }
-    this.#output.push((out) => {
-      wire.encodeResponse(out, call.id, count.next(), true, payload);
+    call.answer = payload;
+    this.#ready.push(call);
+  }
+
+  /** Whether whole answers wait to be written. */
+  get ready(): boolean {
+    return this.#ready.size > 0;
+  }
+
+  /** Writes whole answers until `out` holds `size` bytes. */
+  writeAnswers(out: OutBuffer, size: number): void {
+    const { count } = this.#output;
+    while (out.length < size) {
+      const call = this.#ready.shift();
+      if (call === undefined) return;
+      wire.encodeResponse(out, call.id, count.next(), true, call.answer);
       this.#output.wroteSmall();
       this.#finish(call);
-    });
+    }
   }
 
   /**
@@ -176,12 +194,13 @@ export class Callee {
         limit: "maxInFlight",
       });
     }
-    const request = wire.decodeRequest(flags, buffer, start, end, maxMetadata);
+    const request = wire.decodeRequest(flags, buffer, start, end, maxMetadata, this.#request);
     const upload = (flags & Flag.END) === 0;
-    const piece = buffer.subarray(request.start, request.end);
+    const piece = viewOf(buffer, request.start, request.end);
     demandSize(more ? request.total : piece.length, maxMessage);
     if (!more) return this.#begin(id, request, upload, piece, now, undefined);
-    const begin: Gathering = { request, upload, reassembly: undefined, refusal: undefined };
+    const kept = { ...request };
+    const begin: Gathering = { request: kept, upload, reassembly: undefined, refusal: undefined };
     this.#gathering.set(id, begin);
     if (this.#heldBytes + request.total > 2 * maxMessage) {
       begin.refusal = this.#tooMuch("maxMessageLength", true);
@@ -230,6 +249,7 @@ export class Callee {
       if (!call.cancelled) this.#events.onCancel(call, "UNAVAILABLE");
     }
     this.#gathering.clear();
+    this.#ready.clear();
     this.#answers.clear();
   }
 

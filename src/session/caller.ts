@@ -10,6 +10,7 @@
 import { type LimitName, ProtocolError, type RpcCode } from "../base/errors.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes, Side } from "../base/types.ts";
+import { viewOf } from "../base/views.ts";
 import * as wire from "../wire/call.ts";
 import { Flag, FrameType } from "../wire/constants.ts";
 import type { WireLimits } from "../wire/handshake.ts";
@@ -60,6 +61,8 @@ export class Caller {
   readonly #gathering = new Map<number, Gathering>();
   /** Bytes of the answers that come in fragments, those included that are still to come. */
   #gatheredBytes = 0;
+  /** The one that is being read. */
+  readonly #response = wire.emptyPayload();
   readonly #firstId: number;
   #nextId: number;
   #streams = 0;
@@ -150,8 +153,15 @@ export class Caller {
       throw new ProtocolError("PROTOCOL", "Cannot take RESPONSE as its call streams already");
     }
     const { local } = this.#options;
-    const response = wire.decodeResponse(flags, buffer, start, end, local.maxMetadata);
-    const piece = buffer.subarray(response.start, response.end);
+    const response = wire.decodeResponse(
+      flags,
+      buffer,
+      start,
+      end,
+      local.maxMetadata,
+      this.#response,
+    );
+    const piece = viewOf(buffer, response.start, response.end);
     if (more) return this.#gather(call, response.total, piece, undefined);
     demandSize(piece.length, local.maxMessage);
     if ((flags & Flag.END) !== 0) return this.#responded(call, piece);
@@ -226,15 +236,15 @@ export class Caller {
     const remaining = call.deadline === Infinity
       ? 0
       : Math.max(1, Math.min(MAX_REMAINING, Math.ceil(call.deadline - now)));
-    const begin = upload ? this.#upload(call, remote) : () => {};
+    const begin = upload ? this.#upload(call, remote) : undefined;
     if (payload.length <= maxPiece) {
       wire.encodeRequest(out, id, count.next(), remaining, method, !upload, payload, metadata);
-      return begin();
+      return begin?.();
     }
     const piece = payload.subarray(0, maxPiece);
     const { length } = payload;
     wire.encodeRequest(out, id, count.next(), remaining, method, !upload, piece, metadata, length);
-    this.#output.rotate(new Rest(FrameType.REQUEST, id, payload, piece.length, begin));
+    this.#output.rotate(new Rest(FrameType.REQUEST, id, payload, piece.length, begin ?? none));
   }
 
   #upload(call: PendingCall, remote: WireLimits): () => void {
@@ -333,6 +343,8 @@ export class Caller {
     this.#streams--;
   }
 }
+
+function none(): void {}
 
 function mixed(): ProtocolError {
   return new ProtocolError("BAD_FRAME", "Cannot take RESPONSE and ERROR for one call");

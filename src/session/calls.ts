@@ -31,22 +31,28 @@ export abstract class PendingCall implements Timed {
   readonly method: string;
   readonly payload: Uint8Array;
   readonly metadata: Metadata | undefined;
-  /** Whether items go along. */
-  readonly upload: boolean;
   /** Its place among everything that was accepted, messages included. */
   readonly order: number;
   /** What the other end is told; `Infinity`: no limit. */
   readonly deadline: number;
 
-  constructor(init: CallInit) {
-    this.method = init.method;
-    this.payload = init.payload;
-    this.metadata = init.metadata;
-    this.upload = init.upload;
-    this.order = init.order;
-    this.deadline = init.deadline;
-    this.deadlineAt = init.deadline;
+  constructor(
+    method: string,
+    payload: Uint8Array,
+    metadata: Metadata | undefined,
+    order: number,
+    deadline: number,
+  ) {
+    this.method = method;
+    this.payload = payload;
+    this.metadata = metadata;
+    this.order = order;
+    this.deadline = deadline;
+    this.deadlineAt = deadline;
   }
+
+  /** Whether items go along. */
+  abstract readonly upload: boolean;
 
   /** The whole answer. */
   abstract responded(payload: Bytes): void;
@@ -58,16 +64,6 @@ export abstract class PendingCall implements Timed {
   abstract failed(error: ErrorHead, detail: Bytes): void;
   /** The session is over, and the call was written: whether it ran is not known. */
   abstract lost(): void;
-}
-
-/** What a call is made with. */
-export interface CallInit {
-  readonly method: string;
-  readonly payload: Uint8Array;
-  readonly metadata: Metadata | undefined;
-  readonly upload: boolean;
-  readonly order: number;
-  readonly deadline: number;
 }
 
 /** A handler that runs, as its call knows it. */
@@ -84,6 +80,8 @@ export class RunningCall implements Timed {
   /** Once its answer is given; the call itself is over when that is written. */
   answered = false;
   cancelled = false;
+  /** What is to be written once it is answered, where that is one frame. */
+  answer: Uint8Array = NOTHING;
   sending: SendFlow | undefined;
   readonly id: number;
   readonly method: string;
@@ -119,6 +117,8 @@ export interface CallEvents {
   /** A call, or its answer, was refused since it went beyond a limit; `whose`: who would have. */
   onLimit(limit: LimitName, whose: Initiator): void;
 }
+
+const NOTHING: Bytes = new Uint8Array(0);
 
 /** What a waiting call counts beyond its payload, in bytes. */
 const OVERHEAD = 64;

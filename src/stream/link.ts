@@ -172,6 +172,11 @@ abstract class BaseLink implements Link, OutputSource {
   /** Ends this direction only; gives `false` where that is not possible. */
   protected abstract halfClose(): Promise<boolean>;
 
+  /** Something has come. */
+  protected beginTurn(): void {
+    this.#loop?.beginTurn();
+  }
+
   protected get closed(): boolean {
     return this.#closed;
   }
@@ -229,6 +234,7 @@ class ByteLink extends BaseLink {
         const count = await transport.read(queue.space(sink.wanted));
         if (count === null || this.closed) break;
         queue.fill(count);
+        this.beginTurn();
         queue.start = sink.received(queue.buffer, queue.start, queue.end);
         if (sink.shared) shared = queue.buffer;
         // A large stream would else make garbage as fast as it is received.

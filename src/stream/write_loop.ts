@@ -11,6 +11,7 @@
  */
 import type { ByteTransport } from "../base/types.ts";
 import type { OutBuffer } from "../base/out_buffer.ts";
+import { RESOLVED } from "../base/resolved.ts";
 
 /** Where output comes from. */
 export interface OutputSource {
@@ -27,6 +28,8 @@ export interface OutputSource {
  * every few of them, and a write may resolve within them too: without this each answer would be a write.
  */
 const QUIET = 4;
+/** After so many turns in a row to which nothing was added after their first microtask, one is enough. */
+const OFTEN = 16;
 /** So many at most: who never stops to produce must not keep the rest waiting. */
 const LONGEST = 1_024;
 
@@ -37,6 +40,9 @@ export class WriteLoop {
   #state: "idle" | "scheduled" | "writing" | "stopped" = "idle";
   #inFlight = 0;
   #woken = false;
+  /** Turns, one after the other, in which it was in vain to wait longer. */
+  #vain = 0;
+  #turnBegan = false;
   #idleWaiters: (() => void)[] | undefined;
 
   constructor(transport: Pick<ByteTransport, "write">, source: OutputSource) {
@@ -66,12 +72,17 @@ export class WriteLoop {
     this.#writeNow(bytes);
   }
 
+  /** Says that something has come from outside, so that what is added now belongs to another turn. */
+  beginTurn(): void {
+    this.#turnBegan = true;
+  }
+
   /** Says that there is output: it goes out at the end of this turn, or after the present write. */
   wake(): void {
     this.#woken = true;
     if (this.#state !== "idle") return;
     this.#state = "scheduled";
-    this.#begin();
+    this.#run();
   }
 
   /** Resolves when nothing is being written and nothing waits to be, or when no more can be. */
@@ -106,29 +117,34 @@ export class WriteLoop {
     }
   }
 
-  async #begin(): Promise<void> {
-    await this.#turn();
-    if (this.#state !== "scheduled") return;
-    const output = this.#source.nextOutput();
-    if (output === undefined) {
-      this.#state = "idle";
-      this.#settle();
-      return;
-    }
-    this.#state = "writing";
-    this.#run(output);
-  }
-
   /** Never rejects: its end is told to the source. */
-  async #run(first: OutBuffer): Promise<void> {
+  async #run(): Promise<void> {
     try {
-      let output: OutBuffer | undefined = first;
-      while (output !== undefined) {
+      while (true) {
+        // Ends at once after a write during which nothing was added.
+        const enough = this.#vain < OFTEN ? QUIET : 1;
+        let quiet = this.#woken ? 0 : enough;
+        for (let hops = 0; quiet < enough && hops < LONGEST; hops++) {
+          this.#woken = false;
+          await RESOLVED;
+          quiet = this.#woken ? 0 : quiet + 1;
+          if (this.#woken && hops > 0) this.#vain = -1;
+        }
+        if (this.#stopped()) return;
+        this.#woken = false;
+        const output = this.#source.nextOutput();
+        // A source may end the loop while it is asked for more.
+        if (this.#stopped()) return;
+        if (output === undefined) break;
+        // A second write in one turn: to wait for longer would have saved it.
+        this.#vain = this.#turnBegan ? this.#vain + 1 : 0;
+        this.#turnBegan = false;
+        this.#state = "writing";
         this.#inFlight = output.length;
         for (let piece of output.pieces()) {
           while (piece.length > 0) {
             const count = await this.#transport.write(piece);
-            if (this.#state === "stopped") return;
+            if (this.#stopped()) return;
             this.#inFlight -= count;
             this.#source.wrote?.(count);
             if (count === piece.length) break;
@@ -136,11 +152,6 @@ export class WriteLoop {
           }
         }
         output.reset();
-        await this.#turn();
-        if (this.#stopped()) return;
-        output = this.#source.nextOutput();
-        // A source may end the loop while it is asked for more.
-        if (this.#stopped()) return;
       }
       this.#state = "idle";
       this.#settle();
@@ -153,15 +164,6 @@ export class WriteLoop {
     if (this.#stopped()) return;
     this.stop();
     this.#source.writeFailed(error);
-  }
-
-  /** Resolves when the turn has ended in which output was produced. */
-  async #turn(): Promise<void> {
-    for (let hops = 0, quiet = 0; quiet < QUIET && hops < LONGEST; hops++) {
-      this.#woken = false;
-      await undefined;
-      quiet = this.#woken ? 0 : quiet + 1;
-    }
   }
 
   #stopped(): boolean {

@@ -168,6 +168,19 @@ export function encodeSkip(out: OutBuffer, id: number, seq: number): void {
   writeHeader(out, 0, FrameType.SKIP, 0, 0, id, seq);
 }
 
+/** What a decoder writes to. One that is used again costs nothing per frame. */
+export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** For `decodeRequest`. */
+export function emptyRequest(): Mutable<Request> {
+  return { deadline: 0, method: "", metadata: undefined, total: -1, start: 0, end: 0 };
+}
+
+/** For `decodeResponse`. */
+export function emptyPayload(): Mutable<Payload> {
+  return { metadata: undefined, total: -1, start: 0, end: 0 };
+}
+
 /** Reads a REQUEST. @throws {ProtocolError} BAD_FRAME, FRAME_TOO_LARGE (as `decodeMessage`) */
 export function decodeRequest(
   flags: number,
@@ -175,15 +188,16 @@ export function decodeRequest(
   start: number,
   end: number,
   maxMetadata: number = Infinity,
+  request: Mutable<Request> = emptyRequest(),
 ): Request {
   if (end - start < 6) throw badFrame("REQUEST", "its method must end within the body");
-  const deadline = readUint32(buffer, start);
+  request.deadline = readUint32(buffer, start);
   const size = (buffer[start + 4]! << 8) | buffer[start + 5]!;
   const at = start + 6 + size;
   checkName("REQUEST", "method", size, at, end);
-  const method = readName(buffer, start + 6, at, "REQUEST", "method");
-  const tail = readTail("REQUEST", flags, buffer, at, end, maxMetadata);
-  return { deadline, method, metadata: tail.metadata, total: tail.total, start: tail.start, end };
+  request.method = readName(buffer, start + 6, at, "REQUEST", "method");
+  readTail("REQUEST", flags, buffer, at, end, maxMetadata, request);
+  return request;
 }
 
 /** Reads a RESPONSE. @throws {ProtocolError} BAD_FRAME, FRAME_TOO_LARGE (as `decodeMessage`) */
@@ -193,8 +207,9 @@ export function decodeResponse(
   start: number,
   end: number,
   maxMetadata: number = Infinity,
+  tail: Mutable<Payload> = emptyPayload(),
 ): Payload {
-  const tail = readTail("RESPONSE", flags, buffer, start, end, maxMetadata);
+  readTail("RESPONSE", flags, buffer, start, end, maxMetadata, tail);
   if ((flags & Flag.END) === 0 && (tail.start !== end || tail.total >= 0)) {
     throw badFrame("RESPONSE", "its payload must be empty when items follow");
   }
@@ -217,7 +232,8 @@ export function decodeError(
   const at = start + 7 + size;
   checkName("ERROR", "message", size, at, end, MAX_ERROR_MESSAGE);
   const message = readText(buffer, start + 7, at, "ERROR", "message");
-  const tail = readTail("ERROR", flags, buffer, at, end, maxMetadata);
+  const tail = emptyPayload();
+  readTail("ERROR", flags, buffer, at, end, maxMetadata, tail);
   return {
     code: rpcCodeOf(aux),
     notExecuted: (bits & NOT_EXECUTED) !== 0,
@@ -239,7 +255,9 @@ export function decodeCancel(aux: number, start: number, end: number): RpcCode {
 
 /** Reads a CHUNK. @throws {ProtocolError} BAD_FRAME, FRAME_TOO_LARGE (as `decodeMessage`) */
 export function decodeChunk(flags: number, buffer: Bytes, start: number, end: number): Payload {
-  return readTail("CHUNK", flags, buffer, start, end, Infinity);
+  const tail = emptyPayload();
+  readTail("CHUNK", flags, buffer, start, end, Infinity, tail);
+  return tail;
 }
 
 /** Reads a CREDIT: how much may be sent on the stream since it began. @throws {ProtocolError} */
@@ -280,18 +298,20 @@ function readTail(
   start: number,
   end: number,
   maxMetadata: number,
-): Payload {
+  tail: Mutable<Payload>,
+): void {
   let at = start;
-  let metadata: Metadata | undefined;
-  let total = -1;
+  tail.metadata = undefined;
+  tail.total = -1;
   if ((flags & Flag.META) !== 0) {
     const next = metadataEnd(buffer, at, end, maxMetadata, frame);
-    metadata = readEntries(buffer, at + 4, next, frame);
+    tail.metadata = readEntries(buffer, at + 4, next, frame);
     at = next;
   }
   if ((flags & Flag.MORE) !== 0) {
-    total = readTotal(frame, buffer, at, end);
+    tail.total = readTotal(frame, buffer, at, end);
     at += 4;
   }
-  return { metadata, total, start: at, end };
+  tail.start = at;
+  tail.end = end;
 }

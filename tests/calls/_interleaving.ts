@@ -112,7 +112,7 @@ class End {
     const { machine } = this;
     if (machine === undefined || !machine.hasOutput) return;
     const out = this.#out;
-    machine.output.writeSmall(out, 16_384);
+    machine.writeSmall(out, 16_384);
     while (out.length < 16_384 && machine.caller.writeNext(out, now));
     while (machine.output.writeBulk(out) && out.length < 16_384);
     const bytes = out.toBytes();

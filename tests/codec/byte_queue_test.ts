@@ -182,6 +182,20 @@ Deno.test("ByteQueue.space() is small while idle, large under load, small again 
   assertEquals(queue.space().length, 512);
 });
 
+Deno.test("ByteQueue.space() is not small for frames whose views are kept, small again after quiet", () => {
+  const queue = new ByteQueue();
+  for (let i = 0; i < 4; i++) {
+    receive(queue, body(150));
+    queue.take(150);
+  }
+  assertEquals(queue.buffer.length, 4_096);
+  for (let i = 0; i < 8; i++) {
+    receive(queue, body(24));
+    queue.skip(24);
+  }
+  assertEquals(queue.space().length, 512);
+});
+
 Deno.test("ByteQueue.space() F1 believes a header as far as bytes have come", () => {
   const queue = new ByteQueue();
   const wanted = 2 ** 30;

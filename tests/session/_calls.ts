@@ -9,7 +9,6 @@ import type { Bytes, Initiator, Side } from "../../src/base/types.ts";
 import { CallMachine } from "../../src/session/call_machine.ts";
 import {
   type CallEvents,
-  type CallInit,
   PendingCall,
   problem,
   RequestLane,
@@ -20,6 +19,7 @@ import { SendCount } from "../../src/session/numbering.ts";
 import type { ErrorHead } from "../../src/wire/call.ts";
 import { FrameReader } from "../../src/wire/frame.ts";
 import type { WireLimits } from "../../src/wire/handshake.ts";
+import type { Metadata } from "../../src/wire/metadata.ts";
 
 /** Limits as they are by default. */
 export const LIMITS: WireLimits = {
@@ -35,6 +35,15 @@ export const LIMITS: WireLimits = {
   features: 0,
 };
 
+/** What a call is made with; all that is left out has a value of its own. */
+export interface CallInit {
+  readonly method?: string;
+  readonly payload?: Uint8Array;
+  readonly metadata?: Metadata;
+  readonly upload?: boolean;
+  readonly deadline?: number;
+}
+
 /** A call that writes down what it is told. */
 export class TestCall extends PendingCall {
   /** What it was told, in order. */
@@ -43,16 +52,14 @@ export class TestCall extends PendingCall {
   readonly errors: ErrorHead[] = [];
   readonly details: Bytes[] = [];
 
-  constructor(init: Partial<CallInit> = {}) {
-    super({
-      method: "m",
-      payload: new Uint8Array(0),
-      metadata: undefined,
-      upload: false,
-      order: 0,
-      deadline: Infinity,
-      ...init,
-    });
+  readonly upload: boolean;
+
+  constructor(
+    { method = "m", payload = new Uint8Array(0), metadata, upload = false, deadline = Infinity }:
+      CallInit = {},
+  ) {
+    super(method, payload, metadata, 0, deadline);
+    this.upload = upload;
   }
 
   responded(payload: Bytes): void {
@@ -123,7 +130,7 @@ export class CallEnd implements CallEvents {
   }
 
   /** Makes a call; it is written with the next output. */
-  call(init: Partial<CallInit> = {}): TestCall {
+  call(init: CallInit = {}): TestCall {
     const call = new TestCall(init);
     this.lane.push(call);
     return call;
@@ -153,7 +160,7 @@ export class CallEnd implements CallEvents {
   /** What one turn writes: small frames, calls, pieces of what is large, as a session does it. */
   output(now = 0, size = 65_536): Bytes {
     const out = this.#out;
-    this.machine.output.writeSmall(out, size);
+    this.machine.writeSmall(out, size);
     while (out.length < size && this.machine.caller.writeNext(out, now));
     while (this.machine.output.writeBulk(out) && out.length < size);
     const bytes = out.toBytes();

@@ -119,7 +119,7 @@ class StreamedCall extends TestCall {
 function turn({ server, client }: CallPair, now: number): Written[] {
   const { output } = server.machine;
   const out = new OutBuffer();
-  output.writeSmall(out, 65_536);
+  server.machine.writeSmall(out, 65_536);
   while (output.writeBulk(out, now));
   return feed(client, out.toBytes(), now);
 }

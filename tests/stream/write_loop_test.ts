@@ -88,3 +88,47 @@ Deno.test("WriteLoop.write() after a stop tells nothing more", async () => {
   await settle();
   assertEquals([log, loop.free, loop.inFlight], [[], false, 0]);
 });
+
+Deno.test("WriteLoop.wake() learns whether a turn is worth waiting for, so that one write carries it", async () => {
+  const conn = new FakeConn();
+  let text = "";
+  const loop = new WriteLoop(conn, {
+    nextOutput() {
+      if (text === "") return undefined;
+      const out = new OutBuffer();
+      out.bytes(bytes(text));
+      text = "";
+      return out;
+    },
+    writeFailed: () => {},
+  });
+  const say = (word: string) => {
+    text += word;
+    loop.wake();
+  };
+  const hear = (word: string) => {
+    loop.beginTurn();
+    say(word);
+  };
+  /** Says two words, with so many microtasks between that a patient loop takes them together. */
+  const turn = async () => {
+    hear("one");
+    for (let i = 0; i < 3; i++) await undefined;
+    say("two");
+    await settle();
+    return conn.written.splice(0);
+  };
+  assertEquals(await turn(), ["onetwo"]);
+  for (let i = 0; i < 100; i++) {
+    hear("word");
+    await settle();
+  }
+  assertEquals(conn.written.splice(0).length, 100);
+  // Nothing has been gained by waiting for long. What comes in the same microtask still goes along.
+  hear("one");
+  say("two");
+  await settle();
+  assertEquals(conn.written.splice(0), ["onetwo"]);
+  assertEquals(await turn(), ["one", "two"]);
+  assertEquals(await turn(), ["onetwo"]);
+});
