@@ -27,8 +27,8 @@ export interface Commands {
   broadcast: [options: { size: number; count: number }, duration: number];
   /** The processor time that it has used so far, in µs. */
   cpu: [options: Empty, time: number];
-  /** Its resident memory in bytes, after a collection of garbage. */
-  memory: [options: Empty, size: number];
+  /** Its memory. */
+  memory: [options: Empty, sizes: MemorySizes];
   /** Begin to look where the time goes. */
   profile: [options: Empty, done: null];
   /** Stop; answers where it went. */
@@ -37,12 +37,22 @@ export interface Commands {
 
 type Empty = Record<never, never>;
 
+/** Memory of a process, in bytes, after a collection of garbage. */
+export interface MemorySizes {
+  /** What is resident, with the room that the engine keeps for what comes next. */
+  readonly resident: number;
+  /** What is left of it once the engine has given back what it can do without. */
+  readonly needed: number;
+}
+
 /** A command on its way. */
 export type Request = { [K in keyof Commands]: { do: K } & Commands[K][0] }[keyof Commands];
 
 /** Where the engine was started with `--expose-gc`. */
 declare global {
-  var gc: (() => void) | undefined;
+  var gc:
+    | ((options?: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void)
+    | undefined;
 }
 
 /** Carries out commands until the input ends, and ends the process then. */
@@ -169,10 +179,18 @@ class Worker {
 /** Fewer than a server lets wait for their registration, and than a system lets wait to be accepted. */
 const AT_ONCE = 100;
 
-async function memory(): Promise<number> {
+async function memory(): Promise<MemorySizes> {
   // What is garbage is no part of what a connection needs; some of it is only found the second time.
+  const resident = await leftBy(() => globalThis.gc?.());
+  const needed = await leftBy(() =>
+    globalThis.gc?.({ type: "major", execution: "sync", flavor: "last-resort" })
+  );
+  return { resident, needed };
+}
+
+async function leftBy(collect: () => void): Promise<number> {
   for (let i = 0; i < 2; i++) {
-    globalThis.gc?.();
+    collect();
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return process.memoryUsage().rss;

@@ -5,7 +5,8 @@
  *     deno task bench:idle [--smoke] [--json] [--rounds 3]
  *
  * Every measurement has a server of its own, whose memory is taken before and after, each time with
- * the garbage gone. vnet's heartbeat has its default interval (10 s); it is measured after one of them
+ * the garbage gone: as it is resident then, and once the engine has given back what it can do without.
+ * vnet's heartbeat has its default interval (10 s); it is measured after one of them
  * has passed, so that what a beat leaves behind counts. The others have no heartbeat of their own.
  */
 import { median } from "./_stats.ts";
@@ -29,7 +30,9 @@ const SPARE = 64;
 
 const KINDS: readonly Kind[] = takingPart([RAW, VNET, DENO_WEBSOCKET, WS_DENO, WS_NODE]);
 
-const memory = new Map<Kind, Map<number, number[]>>();
+type Sizes = Map<Kind, Map<number, number[]>>;
+const memory: Sizes = new Map();
+const needs: Sizes = new Map();
 const shares = { server: [] as number[], client: [] as number[] };
 const notes: string[] = [];
 
@@ -65,34 +68,47 @@ async function measure(kind: Kind, count: number, watched: boolean): Promise<voi
   await pair.connect(count - 1, true);
   await pause(kind.role === "vnet" ? QUIET_BEATS : QUIET);
   const after = await pair.server.ask("memory", {});
-  const counts = memory.get(kind) ?? new Map<number, number[]>();
-  memory.set(kind, counts);
-  counts.set(count, [...counts.get(count) ?? [], (after - before) / (count - 1) / 1_024]);
+  note(memory, kind, count, after.resident - before.resident);
+  note(needs, kind, count, after.needed - before.needed);
   if (!watched || kind.role !== "vnet") return;
   const cost = await pair.costOf(() => pause(WATCH));
   shares.server.push(cost.server / WATCH / 1_000);
   shares.client.push(cost.client / WATCH / 1_000);
 }
 
-function report(): void {
-  const table: Table = {
-    title: "memory of the server, KiB per connection",
+/** More of the bytes that a server has with so many connections than with one. */
+function note(sizes: Sizes, kind: Kind, count: number, bytes: number): void {
+  const byCount = sizes.get(kind) ?? new Map<number, number[]>();
+  sizes.set(kind, byCount);
+  byCount.set(count, [...byCount.get(count) ?? [], bytes / (count - 1) / 1_024]);
+}
+
+function tableOf(title: string, sizes: Sizes): Table {
+  return {
+    title,
     columns: [
       { name: "", as: "text" },
       ...counts.map((count) => ({ name: count.toLocaleString("en"), as: "decimal" as const })),
     ],
-    rows: KINDS.filter((kind) => memory.has(kind)).map((kind) => [
+    rows: KINDS.filter((kind) => sizes.has(kind)).map((kind) => [
       kind.label,
-      ...counts.map((count) => sizeOf(kind, count) ?? null),
+      ...counts.map((count) => sizeOf(sizes, kind, count) ?? null),
     ]),
     bars: counts.length,
   };
-  const vnet = sizeOf(VNET, MOST);
+}
+
+function report(): void {
+  const tables = [
+    tableOf("memory of the server, KiB per connection", memory),
+    tableOf("without the room that its engine keeps for what comes next", needs),
+  ];
+  const vnet = sizeOf(memory, VNET, MOST);
   const goals: Goal[] = [];
   if (vnet !== undefined) {
     goals.push({ name: `KiB at ${MOST}`, value: vnet, floor: 10, stretch: 7.5, better: "less" });
-    const denoWebSocket = sizeOf(DENO_WEBSOCKET, MOST);
-    const ws = sizeOf(WS_NODE, MOST);
+    const denoWebSocket = sizeOf(memory, DENO_WEBSOCKET, MOST);
+    const ws = sizeOf(memory, WS_NODE, MOST);
     if (denoWebSocket !== undefined) {
       goals.push({
         name: `÷ ${DENO_WEBSOCKET.label}`,
@@ -115,12 +131,12 @@ function report(): void {
       } at the process with all its clients.`,
     );
   }
-  show({ title: "Idle connections", tables: [table], goals, notes });
+  show({ title: "Idle connections", tables, goals, notes });
 }
 
-function sizeOf(kind: Kind, count: number): number | undefined {
-  const sizes = memory.get(kind)?.get(count);
-  return sizes && median(sizes);
+function sizeOf(sizes: Sizes, kind: Kind, count: number): number | undefined {
+  const measured = sizes.get(kind)?.get(count);
+  return measured && median(measured);
 }
 
 /** How many descriptors a process may have: the runtime asks for as many as it can get. */

@@ -31,14 +31,14 @@ interface Series {
   readonly sizes: readonly number[];
   /** Prepares a size; gives what is to be measured. */
   readonly prepare: (size: number) => Promise<() => unknown>;
-  /** What the system does by itself: there is no goal for it. */
+  /** What the system does by itself: there is no goal for it, and the next one is judged beside it. */
   readonly bare?: boolean;
 }
 
 await using stack = new AsyncDisposableStack();
 const all: readonly Series[] = [
-  { name: "connections, a broadcast", sizes: CONNECTIONS, prepare: await casts() },
   { name: "bare connections, a write to each", sizes: CONNECTIONS, prepare: writes(), bare: true },
+  { name: "connections, a broadcast", sizes: CONNECTIONS, prepare: await casts() },
   { name: "calls in flight, a turn of them", sizes: doubled(16, 7), prepare: await calls() },
   {
     name: "bytes of a message, there and back",
@@ -48,6 +48,8 @@ const all: readonly Series[] = [
   chunks("length field", lengthField({ width: 4 })),
   chunks("delimiter", delimiter(new Uint8Array([13, 10]))),
 ];
+/** What a doubling costs the system by itself. */
+let bareFactor: number | undefined;
 const tables: Table[] = [];
 const goals: Goal[] = [];
 const notes = [
@@ -62,8 +64,15 @@ for (const { name, sizes, prepare, bare = false } of all) {
   const exponent = fittedExponent(points);
   tables.push(tableOf(name, points, exponent));
   const value = 2 ** exponent;
-  if (bare) notes.push(`A doubling of ${name} costs ${value.toFixed(2)} times as much.`);
-  else goals.push({ name: `a doubling of ${name}`, value, floor: MOST, better: "less" });
+  const goal = (what: string, value: number, floor: number) =>
+    goals.push({ name: `a doubling of ${what}`, value, floor, better: "less" });
+  if (bare) {
+    bareFactor = value;
+    continue;
+  }
+  goal(name, value, MOST);
+  if (bareFactor !== undefined) goal(`${name} ÷ bare`, value / bareFactor, MOST / 2);
+  bareFactor = undefined;
 }
 progressEnds();
 show({
