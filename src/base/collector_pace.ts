@@ -12,6 +12,13 @@
 const VIEW = 192;
 /** Beyond this a body costs so much by itself that nothing is to be gained. */
 const MOST = 131_072;
+/**
+ * Some 8 MB may lie outside until everything is collected, and what is young may grow to 16 MB before it
+ * is: so twice as much is used up. Not for short bodies, around which there are objects enough, nor for all
+ * of long ones, where it costs as much as it saves.
+ */
+const SHORT = 1_024;
+const TWICE = 16_384;
 /** So much is used up at once, in bytes: not worth a collection, and one call for many small bodies. */
 const PIECE = 32_768;
 const SLOT = 8;
@@ -24,7 +31,7 @@ let dropped: unknown[] | undefined;
 export function gaveAway(bytes: number): void {
   if (bytes <= VIEW) return;
   // Half as much would do as long as the engine keeps room for few young objects; it makes more in time.
-  owed += Math.min(bytes, MOST) - VIEW;
+  owed += Math.min(bytes, MOST) + Math.min(Math.max(bytes - SHORT, 0), TWICE) - VIEW;
   for (; owed >= PIECE; owed -= PIECE) dropped = new Array(PIECE / SLOT);
   if (dropped !== undefined) dropped = undefined;
 }
