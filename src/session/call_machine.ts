@@ -19,12 +19,10 @@ import { Caller, type CallerOptions } from "./caller.ts";
 import { CallOutput } from "./call_output.ts";
 import type { CallEvents, RequestLane } from "./calls.ts";
 import type { ReceiveFlow, SendFlow } from "./flows.ts";
-import type { MessageWriter } from "./message_writer.ts";
+import { type MessageWriter, WRITE_SIZE } from "./message_writer.ts";
 import type { SendCount } from "./numbering.ts";
 import { MIN_PIECE } from "./reassembly.ts";
 
-/** Bytes that go into one write, about. */
-const WRITE_SIZE = 65_536;
 /**
  * Where there is nothing but calls, of which the other end allows no more than it can take: a write costs
  * half as much for each byte then.

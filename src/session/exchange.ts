@@ -16,11 +16,8 @@ import type { Cast } from "./cast.ts";
 import type { CreditPorts } from "./control_frames.ts";
 import type { MachineHost, MachineSettings } from "./events.ts";
 import { MessageReader } from "./message_reader.ts";
-import { MessageWriter } from "./message_writer.ts";
+import { MessageWriter, WRITE_SIZE } from "./message_writer.ts";
 import { SendCount } from "./numbering.ts";
-
-/** Bytes that go into one write, about. */
-const WRITE_SIZE = 65_536;
 
 /** The flow of one session. */
 export class Exchange implements CreditPorts {

@@ -24,6 +24,8 @@ import {
   PLAIN_PREFIX,
 } from "../wire/message.ts";
 
+/** Bytes that go into one write, about. */
+export const WRITE_SIZE = 65_536;
 /** A fragment longer than this would delay control frames too much. */
 const MAX_PIECE = 131_072;
 

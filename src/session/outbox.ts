@@ -130,23 +130,13 @@ export class Outbox implements Queued {
   /** Adds a message; `false` when there is no room. `order` rises. */
   push(topic: string, payload: Uint8Array, order = 0, options?: OutgoingOptions): boolean {
     if (this.limit(payload.length) !== undefined) return false;
+    this.#count(payload.length + OVERHEAD);
     if (topic === "" && options === undefined) {
-      this.#count(payload.length + OVERHEAD);
       this.#add(payload, order);
       return true;
     }
-    this.#count(payload.length + OVERHEAD);
     const { key, receipt, droppable = false } = options ?? {};
-    const message: Outgoing = {
-      topic,
-      payload,
-      order,
-      offset: 0,
-      key,
-      receipt,
-      droppable: false,
-      gone: false,
-    };
+    const message = recordOf(topic, payload, order, key, receipt);
     this.#add(message, order);
     if (key !== undefined) this.#keyed.set(key, message);
     if (droppable) this.#addDroppable(message);
@@ -224,16 +214,7 @@ export class Outbox implements Queued {
     this.#passGaps();
     const next = this.#places[this.#head];
     if (!ArrayBuffer.isView(next)) return next;
-    const message: Outgoing = {
-      topic: "",
-      payload: next,
-      order: this.#orders[this.#head] ?? 0,
-      offset: 0,
-      key: undefined,
-      receipt: undefined,
-      droppable: false,
-      gone: false,
-    };
+    const message = recordOf("", next, this.#orders[this.#head] ?? 0);
     this.#places[this.#head] = message;
     return message;
   }
@@ -368,4 +349,14 @@ export class Outbox implements Queued {
     this.#bytes += bytes;
     if (this.#budget !== undefined) this.#budget.used += bytes;
   }
+}
+
+function recordOf(
+  topic: string,
+  payload: Uint8Array,
+  order: number,
+  key?: string,
+  receipt?: Receipt,
+): Outgoing {
+  return { topic, payload, order, offset: 0, key, receipt, droppable: false, gone: false };
 }
