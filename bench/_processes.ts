@@ -25,6 +25,16 @@ export const oneCore: Placement = pinned(navigator.hardwareConcurrency - 1, unde
 /** A core for each end. */
 export const twoCores: Placement = pinned(0, 1);
 
+/** A placement with a name, and whether the cores must be kept from falling asleep. */
+export interface Place {
+  readonly name: string;
+  readonly placement: Placement;
+  readonly awake: boolean;
+}
+
+export const ONE_CORE: Place = { name: "one core", placement: oneCore, awake: false };
+export const AWAKE: Place = { name: "awake", placement: twoCores, awake: true };
+
 /** How a placement is called in a report. */
 export const placementNote: string = canPin
   ? "One core: both processes are pinned to it. Awake: a core for each, which an idle task keeps awake."
@@ -141,9 +151,12 @@ export async function startAll(
   return pairs;
 }
 
-/** Keeps every core awake until disposed of: waking a virtual one takes longer than what is measured. */
-export function keepAwake(): Disposable | undefined {
-  if (!canIdle || !canPin) return undefined;
+/**
+ * Keeps every core awake until disposed of, where a place asks for it: waking a virtual one takes longer
+ * than what is measured.
+ */
+export function keptAwake({ awake }: Place): Disposable | undefined {
+  if (!awake || !canIdle || !canPin) return undefined;
   // It ends with this process, and never takes time from another one.
   const code =
     "const parent = Deno.ppid; while (Deno.ppid === parent) for (let i = 0; i < 1e7; i++);";

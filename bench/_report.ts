@@ -35,7 +35,7 @@ export interface Goal {
   readonly name: string;
   readonly value: number;
   /** What must hold. */
-  readonly floor: number;
+  readonly floor?: number;
   /** What is possible. */
   readonly stretch?: number;
   /** Whether more is better, or less. */
@@ -69,8 +69,9 @@ export function markdown(report: Report): string {
   return `${parts.join("\n\n")}\n`;
 }
 
-/** Whether the floor holds. */
-export function holds({ value, floor, better }: Goal): boolean {
+/** Whether the floor holds; where there is only a stretch, `undefined`. */
+export function holds({ value, floor, better }: Goal): boolean | undefined {
+  if (floor === undefined) return undefined;
   return better === "more" ? value >= floor : value <= floor;
 }
 
@@ -89,12 +90,13 @@ function goalTable(goals: readonly Goal[]): Table {
     ],
     rows: goals.map((goal) => {
       const { name, value, floor, stretch } = goal;
+      const held = holds(goal);
       const reached = stretch !== undefined && holds({ ...goal, floor: stretch });
       return [
         name,
         value,
         bound(goal, floor),
-        holds(goal) ? "✓" : "✗",
+        held === undefined ? "" : held ? "✓" : "✗",
         bound(goal, stretch),
         reached ? "✓" : "",
       ];
@@ -153,7 +155,7 @@ function text(cell: Cell, as: Column["as"]): string {
       if (cell === 0) return "0";
       return cell.toFixed(cell >= 99.95 ? 0 : cell >= 9.995 ? 1 : cell >= 0.9995 ? 2 : 3);
     case "decimal":
-      return cell.toLocaleString("en", { maximumFractionDigits: cell < 10 ? 2 : 1 });
+      return cell.toLocaleString("en", { maximumFractionDigits: cell < 1 ? 3 : cell < 10 ? 2 : 1 });
     case "text":
       return String(cell);
   }

@@ -23,8 +23,8 @@ export interface Commands {
   arrived: [options: Empty, duration: number];
   /** Send so many messages to the only client. */
   push: [options: { size: number; count: number }, done: null];
-  /** Broadcast so often, each when all have the one before; answers the time in ms. */
-  broadcast: [options: { size: number; count: number }, duration: number];
+  /** Broadcast so often, so many `atOnce`: the next ones when all have these; answers the time in ms. */
+  broadcast: [options: { size: number; count: number; atOnce: number }, duration: number];
   /** The processor time that it has used so far, in µs. */
   cpu: [options: Empty, time: number];
   /** Its memory. */
@@ -105,7 +105,7 @@ class Worker {
         await this.#end.push(request.size, request.count);
         return null;
       case "broadcast":
-        return await this.#broadcast(request.size, request.count);
+        return await this.#broadcast(request);
       case "cpu": {
         const { user, system } = process.cpuUsage();
         return user + system;
@@ -164,12 +164,12 @@ class Worker {
     this.#all.give();
   }
 
-  async #broadcast(size: number, count: number): Promise<number> {
+  async #broadcast({ size, count, atOnce }: Commands["broadcast"][0]): Promise<number> {
     const body = new Uint8Array(size);
     const begin = performance.now();
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < count; i += atOnce) {
       const heard = this.#end.heard();
-      await this.#end.broadcast(body);
+      for (let one = 0; one < atOnce; one++) await this.#end.broadcast(body);
       await heard;
     }
     return performance.now() - begin;

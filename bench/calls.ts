@@ -12,13 +12,13 @@ import { compare, type Measured, ratio, rivals } from "./_compare.ts";
 import type { CallFigures, CallLoad } from "./_contestant.ts";
 import { DENO_WEBSOCKET, type Kind, RAW, VNET, WS_DENO, WS_NODE } from "./_kinds.ts";
 import {
-  keepAwake,
-  oneCore,
+  AWAKE,
+  keptAwake,
+  ONE_CORE,
   type Pair,
-  type Placement,
+  type Place,
   placementNote,
   startAll,
-  twoCores,
 } from "./_processes.ts";
 import { progressEnds } from "./_progress.ts";
 import { type Between, type Rated, rateOf, rateTable } from "./_rates.ts";
@@ -50,16 +50,15 @@ const LATENCY: Between<Round> = {
   valuesOf: [({ p50 }) => p50 * 1_000, ({ p99 }) => p99 * 1_000],
 };
 
-const ONE_CORE: readonly Case[] = [
+const CASES: readonly (readonly [Place, readonly Case[]])[] = [[ONE_CORE, [
   { size: 128, inFlight: 1 },
   { size: 128, inFlight: 64, ofRaw: [0.3, 0.45], ofPeer: [9, 13] },
   { size: 16, inFlight: 64, ofRaw: [0.3, 0.5], ofPeer: [8, 12] },
   { size: 4_096, inFlight: 64, ofRaw: [0.25, 0.4], ofPeer: [3.3, 5] },
-];
-const AWAKE: readonly Case[] = [
+]], [AWAKE, [
   { size: 128, inFlight: 64, ofRaw: [0.35, 0.5], ofPeer: [4, 6.5] },
   { size: 128, inFlight: 1_024, ofPeer: [9, 14] },
-];
+]]];
 
 /** One round of one contestant. */
 interface Round extends CallFigures, Rated {}
@@ -67,33 +66,26 @@ interface Round extends CallFigures, Rated {}
 const tables: Table[] = [];
 const goals: Goal[] = [];
 
-await measureAll("one core", oneCore, ONE_CORE);
-{
-  using _awake = keepAwake();
-  await measureAll("awake", twoCores, AWAKE);
-}
+for (const [place, cases] of CASES) await measureAll(place, cases);
 progressEnds();
 show({ title: "Calls on one connection", tables, goals, notes: [placementNote] });
 
-async function measureAll(
-  where: string,
-  placement: Placement,
-  cases: readonly Case[],
-): Promise<void> {
+async function measureAll(place: Place, cases: readonly Case[]): Promise<void> {
+  using _awake = keptAwake(place);
   await using stack = new AsyncDisposableStack();
-  const pairs = await startAll(KINDS, placement);
+  const pairs = await startAll(KINDS, place.placement);
   for (const pair of pairs) {
     stack.use(pair);
     await pair.connect(1, false);
   }
   for (const one of cases) {
     const { size, inFlight } = one;
-    const title = `calls, ${where}, ${size} B, ${inFlight} in flight`;
+    const title = `calls, ${place.name}, ${size} B, ${inFlight} in flight`;
     if (!wanted(title)) continue;
     const load = { size, inFlight, duration: DURATION };
     const all = await compare(title, pairs, (pair) => measure(pair, load));
     tables.push(rateTable(title, all, { unit: "calls" }, LATENCY));
-    judge(`${where}, ${size} B, ${inFlight} in flight`, one, all);
+    judge(`${place.name}, ${size} B, ${inFlight} in flight`, one, all);
   }
 }
 

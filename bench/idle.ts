@@ -107,18 +107,12 @@ function report(): void {
   const goals: Goal[] = [];
   if (vnet !== undefined) {
     goals.push({ name: `KiB at ${MOST}`, value: vnet, floor: 10, stretch: 7.5, better: "less" });
-    const denoWebSocket = sizeOf(memory, DENO_WEBSOCKET, MOST);
-    const ws = sizeOf(memory, WS_NODE, MOST);
-    if (denoWebSocket !== undefined) {
-      goals.push({
-        name: `÷ ${DENO_WEBSOCKET.label}`,
-        value: vnet / denoWebSocket,
-        floor: 0.5,
-        better: "less",
-      });
-    }
-    if (ws !== undefined) {
-      goals.push({ name: `÷ ${WS_NODE.label}`, value: vnet / ws, floor: 1.2, better: "less" });
+    // The goal's two figures beside the peers are its floor and its stretch.
+    const peers = [[DENO_WEBSOCKET, { floor: 0.5 }], [WS_NODE, { stretch: 1.2 }]] as const;
+    for (const [kind, bounds] of peers) {
+      const peer = sizeOf(memory, kind, MOST);
+      if (peer === undefined) continue;
+      goals.push({ name: `÷ ${kind.label}`, value: vnet / peer, better: "less", ...bounds });
     }
   }
   if (shares.server.length > 0) {

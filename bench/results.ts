@@ -68,8 +68,8 @@ ${reports.map(markdown).join("\n")}`;
 }
 
 function summary(reports: readonly Report[]): string {
-  const goals = reports.flatMap(({ goals }) => goals);
-  return `${goals.filter(holds).length} of ${goals.length} floors hold.`;
+  const floors = reports.flatMap(({ goals }) => goals.map(holds)).filter((h) => h !== undefined);
+  return `${floors.filter(Boolean).length} of ${floors.length} floors hold.`;
 }
 
 async function reportOf(program: string): Promise<Report> {
