@@ -228,13 +228,13 @@ export class PeerCore extends PeerParts implements DriverHost {
     this.owner.sessionOpened(welcome);
   }
 
-  onMessage(topic: string, payload: Bytes, cost: number): void {
+  onMessage(topic: string, payload: Bytes, cost: number): boolean {
     this.counters.messagesIn++;
     const creditor = this.#driver;
-    if (creditor === undefined) return;
     const { inbox } = this;
-    inbox.push(topic, payload, cost, creditor);
+    if (creditor === undefined || inbox.push(topic, payload, cost, creditor)) return true;
     if (inbox.size >= 256 && !inbox.hasReader) this.log.unread();
+    return false;
   }
 
   onRead(bytes: number): void {

@@ -73,16 +73,22 @@ export class Inbox {
     return this.#host.listens || this.#reader !== undefined;
   }
 
-  /** Takes a message. Where nothing waits the callback gets it at once: it is no item then. */
-  push(topic: string, payload: Bytes, cost: number, creditor: Creditor): void {
+  /**
+   * Takes a message; tells whether the application is through with it. Where nothing waits the callback
+   * gets it at once: it is no item then.
+   */
+  push(topic: string, payload: Bytes, cost: number, creditor: Creditor): boolean {
     const { listens } = this.#host;
     if (!listens || this.#busy) {
       this.#items.push({ topic, payload, cost, creditor });
       if (!listens) this.#reader?.wake();
-      return;
+      return false;
     }
     this.#busy = true;
-    if (this.#handle(topic, payload, cost, creditor)) this.#run();
+    if (!this.#handle(topic, payload, cost, creditor)) return false;
+    if (this.#items.size > 0) this.#run();
+    else this.#busy = false;
+    return true;
   }
 
   /** Runs `hook` once every message before it has been handled by `onMessage`. */
@@ -124,18 +130,19 @@ export class Inbox {
       }
       const { topic, payload, cost, creditor } = item;
       if (!this.#handle(topic, payload, cost, creditor)) return;
+      creditor.consumed(cost);
     }
     this.#busy = false;
   }
 
-  /** Gives a message to the callback; `false`: what comes after it has to wait, and goes on by itself. */
+  /**
+   * Gives a message to the callback. `false`: it takes its time, and so what comes after it has to wait;
+   * both are seen to.
+   */
   #handle(topic: string, payload: Bytes, cost: number, creditor: Creditor): boolean {
     const result = this.#handOver(topic, payload);
     // `send` gives this one while there is room: to echo a message costs no turn then.
-    if (result === RESOLVED || !isPromiseLike(result)) {
-      creditor.consumed(cost);
-      return true;
-    }
+    if (result === undefined || result === RESOLVED || !isPromiseLike(result)) return true;
     const next = () => {
       creditor.consumed(cost);
       this.#run();
@@ -147,20 +154,23 @@ export class Inbox {
   /** Gives the promise to wait for, if there is one. */
   #handOver(topic: string, payload: Bytes): unknown {
     const message = this.#decode(topic, payload);
-    try {
-      if (!(message instanceof Promise)) return message && this.#give(message);
+    if (message instanceof Promise) {
       return message.then((message) => message && this.#give(message));
-    } catch (error) {
-      this.#host.report(error);
-      return undefined;
     }
+    return message && this.#give(message);
   }
 
   #give(message: Message<unknown>): unknown {
-    const { interception: { receive } } = this.#host;
-    if (receive === undefined) return this.#host.take(message);
-    const { body, topic } = message;
-    return receive({ body, topic, peer: this.#host.peer() }, () => this.#host.take(message));
+    const host = this.#host;
+    try {
+      const { receive } = host.interception;
+      if (receive === undefined) return host.take(message);
+      const { body, topic } = message;
+      return receive({ body, topic, peer: host.peer() }, () => host.take(message));
+    } catch (error) {
+      host.report(error);
+      return undefined;
+    }
   }
 
   #read(): Reader {
@@ -245,7 +255,7 @@ export class Inbox {
   #decode(topic: string, payload: Bytes): MaybeLater<Message<unknown> | undefined> {
     try {
       const body = this.#host.decode(payload, topic);
-      if (!isPromiseLike(body)) return { body, topic };
+      if (body === payload || !isPromiseLike(body)) return { body, topic };
       return Promise.resolve(body).then((body) => ({ body, topic }), (error) => {
         this.#host.undecodable(error);
         return undefined;

@@ -53,6 +53,19 @@ export class Acks {
     return true;
   }
 
+  /** The number of the tracked frame that comes next. */
+  get next(): number {
+    return this.#received.next;
+  }
+
+  /** Counts tracked frames that came one after the other with the numbers from `next` on. */
+  accepted(count: number, now: number): void {
+    if (count === 0) return;
+    this.#received.count += count;
+    if (this.#unacked === 0) this.#since = now;
+    this.#unacked += count;
+  }
+
   /** Wants an ACK with what is written next. */
   request(): void {
     this.#asked = true;

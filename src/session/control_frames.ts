@@ -29,8 +29,9 @@ export interface CreditPorts {
 export class ControlFrames {
   readonly #events: FlowEvents;
   readonly #credit: CreditPorts;
+  /** What was received of tracked frames. */
+  readonly acks = new Acks();
   readonly #pings = new Pings();
-  readonly #acks = new Acks();
   /** How long without a round trip is too long, in ms. */
   readonly #measureEvery: number;
   #measuredAt: number;
@@ -47,7 +48,7 @@ export class ControlFrames {
 
   /** Tracked frames of the other end that were accepted. */
   get count(): number {
-    return this.#acks.count;
+    return this.acks.count;
   }
 
   /** Whether the other end has said that it goes away. */
@@ -57,17 +58,17 @@ export class ControlFrames {
 
   /** Whether an ACK is to be written, if need be by itself. */
   get ackDue(): boolean {
-    return this.#acks.due;
+    return this.acks.due;
   }
 
   /** Counts a tracked frame; `false` for one that was counted before. @throws {ProtocolError} */
   accept(seq: number, now: number): boolean {
-    return this.#acks.accept(seq, now);
+    return this.acks.accept(seq, now);
   }
 
   /** Wants an ACK with what is written next. */
   requestAck(): void {
-    this.#acks.request();
+    this.acks.request();
   }
 
   /** Wants a PING; the PONG that answers it has this number or a later one. */
@@ -83,19 +84,19 @@ export class ControlFrames {
 
   /** Whether there is something to write. */
   hasOutput(now: number): boolean {
-    return this.#acks.due || this.#pings.pongDue || now >= this.#pings.dueAt ||
+    return this.acks.due || this.#pings.pongDue || now >= this.#pings.dueAt ||
       this.#goaway !== undefined;
   }
 
   /** When there will be. What is due already waits for the present write: no timer would speed it up. */
   nextTimeout(now: number): number {
     const { dueAt } = this.#pings;
-    return Math.min(this.#acks.dueAt, dueAt > now ? dueAt : Infinity);
+    return Math.min(this.acks.dueAt, dueAt > now ? dueAt : Infinity);
   }
 
   /** Time has passed. */
   tick(now: number): void {
-    this.#acks.tick(now);
+    this.acks.tick(now);
   }
 
   /** Writes what is due. */
@@ -112,8 +113,8 @@ export class ControlFrames {
     const pong = this.#pings.takePong();
     if (pong !== undefined) control.encodePong(out, pong, this.count);
     // Both say how much was accepted.
-    if (ping !== undefined || pong !== undefined) this.#acks.told();
-    if (this.#acks.take(now)) control.encodeAck(out, this.count, this.#credit.takeGrant());
+    if (ping !== undefined || pong !== undefined) this.acks.told();
+    if (this.acks.take(now)) control.encodeAck(out, this.count, this.#credit.takeGrant());
   }
 
   /** Takes a frame; `false` for one that is none of these. @throws {ProtocolError} */

@@ -117,6 +117,11 @@ export class ReceiveCredit {
     return this.#received <= this.#advertised;
   }
 
+  /** What the other end has credit for. */
+  get room(): number {
+    return this.#advertised - this.#received;
+  }
+
   /** A message is whole and waits for the application. */
   hold(cost: number): void {
     this.#held += cost;

@@ -11,6 +11,7 @@
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
 import { sameLimits, type WireLimits } from "../wire/handshake.ts";
+import type { Acks } from "./acks.ts";
 import { CallMachine } from "./call_machine.ts";
 import type { Cast } from "./cast.ts";
 import type { CreditPorts } from "./control_frames.ts";
@@ -69,6 +70,12 @@ export class Exchange implements CreditPorts {
     return this.#incoming.frame(flags, seq, buffer, start, end);
   }
 
+  /** Takes plain messages, see `MessageReader.run`. */
+  messages(buffer: Bytes, start: number, end: number, acks: Acks, now: number): number {
+    this.#incoming ??= new MessageReader(this.#host, this.#settings.limits);
+    return this.#incoming.run(buffer, start, end, acks, now);
+  }
+
   /** Takes a SKIP in the place of a fragment of a message. */
   skip(): void {
     this.#incoming?.skip();
@@ -106,6 +113,7 @@ export class Exchange implements CreditPorts {
     const open = this.#calls?.open ?? 0;
     this.#calls?.end(accepted);
     this.#outgoing?.end();
+    this.#incoming?.end();
     return open;
   }
 

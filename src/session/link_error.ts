@@ -1,7 +1,8 @@
 /**
- * What the end of a link says of what came before it.
+ * What the end of a link says of what came before it, and what came of who has sent it.
  */
-import { FrameError, VnetError } from "../base/errors.ts";
+import { FrameError, ProtocolError, VnetError } from "../base/errors.ts";
+import { sniff } from "../wire/sniff.ts";
 
 /** The error of a link that has ended with `error`; `undefined`: it has ended well. `partial`: within a frame. */
 export function linkError(error: unknown, partial: boolean): VnetError | undefined {
@@ -13,4 +14,12 @@ export function linkError(error: unknown, partial: boolean): VnetError | undefin
   return new FrameError("Cannot take frame as the link ended in the middle of it", {
     code: "TRUNCATED",
   });
+}
+
+/** What `error` really is, where `seen` came first; `undefined`: a mistake of somebody who speaks vnet. */
+export function foreignError(error: ProtocolError, seen: Uint8Array): ProtocolError | undefined {
+  const spoken = sniff(seen) ?? "something else";
+  if (spoken === "vnet" || error.code === "BAD_VERSION") return undefined;
+  const reason = `The other end speaks ${spoken}, not vnet`;
+  return new ProtocolError(error.code, reason, { cause: error });
 }

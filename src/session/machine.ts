@@ -18,7 +18,6 @@ import { Flag, FrameType, PRE_WELCOME_MAX } from "../wire/constants.ts";
 import { decodeSkip } from "../wire/call.ts";
 import * as control from "../wire/control.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
-import { sniff } from "../wire/sniff.ts";
 import type { Cast } from "./cast.ts";
 import type { CallMachine } from "./call_machine.ts";
 import { ControlFrames } from "./control_frames.ts";
@@ -27,7 +26,7 @@ import { Exchange } from "./exchange.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Intake } from "./intake.ts";
-import { linkError } from "./link_error.ts";
+import { foreignError, linkError } from "./link_error.ts";
 import type { Holdup } from "./rate.ts";
 
 /** The machine. */
@@ -167,11 +166,9 @@ export class SessionMachine implements FrameHandler {
   /** Ends the session as the other end broke the protocol; `seen`: what came last. */
   violated(error: ProtocolError, seen: Uint8Array = new Uint8Array(0)): void {
     if (this.#phase === "closed") return;
-    const spoken = this.#handshake?.unproven ? sniff(seen) ?? "something else" : "vnet";
-    if (spoken !== "vnet" && error.code !== "BAD_VERSION") {
-      const reason = `The other end speaks ${spoken}, not vnet`;
-      const wrong = new ProtocolError(error.code, reason, { cause: error });
-      return this.#end(error.code, reason, "remote", wrong, { wrongProtocol: true });
+    const foreign = this.#handshake?.unproven ? foreignError(error, seen) : undefined;
+    if (foreign !== undefined) {
+      return this.#end(foreign.code, foreign.message, "remote", foreign, { wrongProtocol: true });
     }
     this.#sayClose(error.code, error.message);
     this.#end(error.code, error.message, "remote", error);
@@ -334,6 +331,13 @@ export class SessionMachine implements FrameHandler {
     }
   }
 
+  onMessages(buffer: Bytes, start: number, end: number): number {
+    if (this.#phase !== "open" || this.#counted !== undefined) return start;
+    const next = this.#exchange.messages(buffer, start, end, this.#control.acks, this.#now);
+    if (next > start) this.shared = true;
+    return next;
+  }
+
   #wantAck(): void {
     this.#control.requestAck();
     this.stirred = true;
@@ -405,15 +409,9 @@ export class SessionMachine implements FrameHandler {
     this.#phase = "closed";
     this.stirred = true;
     this.#reader.stop();
-    const openCalls = this.#exchange.end(more.accepted ?? Infinity);
-    this.#life.onEnd({
-      code,
-      reason,
-      initiator,
-      ...(error === undefined ? {} : { error }),
-      retryAfter: more.retryAfter ?? 0,
-      wrongProtocol: more.wrongProtocol ?? false,
-      openCalls,
-    });
+    const { retryAfter = 0, wrongProtocol = false, accepted = Infinity } = more;
+    const openCalls = this.#exchange.end(accepted);
+    const end = { code, reason, initiator, retryAfter, wrongProtocol, openCalls };
+    this.#life.onEnd(error === undefined ? end : { ...end, error });
   }
 }

@@ -8,9 +8,16 @@ import { gaveAway } from "../base/collector_pace.ts";
 import type { Bytes } from "../base/types.ts";
 import { ProtocolError } from "../base/errors.ts";
 import { viewOf } from "../base/views.ts";
-import { Flag, LENGTH_BASE } from "../wire/constants.ts";
+import { Flag, HEADER_SIZE, LENGTH_BASE } from "../wire/constants.ts";
 import type { WireLimits } from "../wire/handshake.ts";
-import { decodeMessage, isPlainMessage, PLAIN_PREFIX } from "../wire/message.ts";
+import {
+  decodeMessage,
+  isPlainMessage,
+  PLAIN_PREFIX,
+  PLAIN_SIZE,
+  plainMessageEnd,
+} from "../wire/message.ts";
+import type { Acks } from "./acks.ts";
 import { demandPlain } from "./calls.ts";
 import { frameCost, ReceiveCredit } from "./credit.ts";
 import { Reassembly } from "./reassembly.ts";
@@ -18,10 +25,11 @@ import { Reassembly } from "./reassembly.ts";
 /** What is told of each message. */
 export interface MessageEvents {
   /**
-   * A whole message. Give `cost` back by `consumed`, as it is, once the application is through with
-   * it. A volatile message has a negative one: it takes up the queue, but no credit.
+   * A whole message; tells whether the application is through with it already. Else give `cost` back by
+   * `consumed`, as it is, once it is. A volatile message has a negative one: it takes up the queue, but
+   * no credit.
    */
-  onMessage(topic: string, payload: Bytes, cost: number): void;
+  onMessage(topic: string, payload: Bytes, cost: number): boolean;
   /** A volatile message was dropped since the application has fallen behind. */
   onDropped(bytes: number): void;
 }
@@ -30,17 +38,20 @@ export interface MessageEvents {
 export class MessageReader {
   readonly #events: MessageEvents;
   readonly #window: number;
+  readonly #maxFrame: number;
   readonly #maxMessage: number;
   readonly #maxMetadata: number;
   readonly #credit: ReceiveCredit;
   #tracked: Reassembly | undefined;
   #volatile: Reassembly | undefined;
   #volatileHeld = 0;
+  #over = false;
 
   /** `limits`: what we accept. */
   constructor(events: MessageEvents, limits: WireLimits) {
     this.#events = events;
     this.#window = limits.recvBytes;
+    this.#maxFrame = limits.maxFrame;
     this.#maxMessage = limits.maxMessage;
     this.#maxMetadata = limits.maxMetadata;
     // To tell of it costs both ends as much as twenty messages. A piece is at most a quarter of the window,
@@ -67,6 +78,44 @@ export class MessageReader {
   /** Takes a SKIP in the place of a fragment: what was begun will not be finished. */
   skip(): void {
     this.#tracked = undefined;
+  }
+
+  /** The session is over: nothing more is told. */
+  end(): void {
+    this.#over = true;
+  }
+
+  /**
+   * Takes the plain messages that are next in `buffer[start, end)`, and looks only once at what is the same
+   * for all of them. Gives where the first frame begins that is not whole, none of these, or wrong.
+   */
+  run(buffer: Bytes, start: number, end: number, acks: Acks, now: number): number {
+    if (this.#tracked !== undefined || !isPlainMessage(0, buffer, start + HEADER_SIZE, end)) {
+      return start;
+    }
+    const memory = buffer.buffer;
+    const { byteOffset } = buffer;
+    const view = new DataView(memory, byteOffset, end);
+    const first = acks.next;
+    let { room } = this.#credit;
+    let seq = first;
+    let at = start;
+    while (!this.#over) {
+      const next = plainMessageEnd(view, at, end, seq);
+      if (next < 0 || next - at > this.#maxFrame) break;
+      const length = next - at - PLAIN_SIZE;
+      const cost = frameCost(LENGTH_BASE + PLAIN_PREFIX + length);
+      if (cost > room) break;
+      room -= cost;
+      seq++;
+      gaveAway(length);
+      const payload = new Uint8Array(memory, byteOffset + at + PLAIN_SIZE, length);
+      if (!this.#events.onMessage("", payload, cost)) this.#credit.hold(cost);
+      at = next;
+    }
+    this.#credit.receive(this.#credit.room - room);
+    acks.accepted(seq - first, now);
+    return at;
   }
 
   /**
@@ -113,14 +162,13 @@ export class MessageReader {
   #deliver(topic: string, payload: Bytes, cost: number, tracked: boolean): void {
     gaveAway(payload.length);
     if (tracked) {
-      this.#credit.hold(cost);
-      return this.#events.onMessage(topic, payload, cost);
+      if (!this.#events.onMessage(topic, payload, cost)) this.#credit.hold(cost);
+      return;
     }
     // Nothing but this bounds what a sender of volatile messages makes us keep.
     if (this.#credit.held + this.#volatileHeld >= this.#window) {
       return this.#events.onDropped(payload.length);
     }
-    this.#volatileHeld += cost;
-    this.#events.onMessage(topic, payload, -cost);
+    if (!this.#events.onMessage(topic, payload, -cost)) this.#volatileHeld += cost;
   }
 }

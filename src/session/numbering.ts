@@ -38,9 +38,14 @@ export class ReceiveCount {
     this.count = count;
   }
 
+  /** The number of the next frame. */
+  get next(): number {
+    return seqOf(this.count + 1);
+  }
+
   /** Judges a number, and counts its frame when it is the next one. */
   accept(seq: number): Arrival {
-    if (seq === seqOf(this.count + 1)) {
+    if (seq === this.next) {
       this.count++;
       return "next";
     }

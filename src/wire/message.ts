@@ -50,6 +50,10 @@ export function messagePrefixSize(topic: string, metadata?: Metadata): number {
 
 /** What a message with nothing but a payload has before that: the size of no topic. */
 export const PLAIN_PREFIX = 2;
+/** How long its frame is beside the payload. */
+export const PLAIN_SIZE: number = HEADER_SIZE + PLAIN_PREFIX;
+/** The type, flags and aux of one without flags. */
+const PLAIN_START = FrameType.MSG << 24;
 
 /** Writes a whole message with nothing but a payload; `seq` 0: volatile. `flags`: ACKREQ or none. */
 export function encodePlainMessage(
@@ -70,6 +74,18 @@ export function encodePlainMessage(
 export function isPlainMessage(flags: number, buffer: Bytes, start: number, end: number): boolean {
   return (flags & (Flag.META | Flag.MORE)) === 0 && end - start >= PLAIN_PREFIX &&
     buffer[start] === 0 && buffer[start + 1] === 0;
+}
+
+/**
+ * Where the MSG ends that begins at `at`, when it is one of those, without any flag, with the number `seq`,
+ * and ends no later than `end`; else -1.
+ */
+export function plainMessageEnd(view: DataView, at: number, end: number, seq: number): number {
+  if (end - at < PLAIN_SIZE) return -1;
+  const next = at + 4 + view.getUint32(at);
+  const plain = view.getUint32(at + 4) === PLAIN_START && view.getUint32(at + 8) === 0 &&
+    view.getUint32(at + 12) === seq && view.getUint16(at + HEADER_SIZE) === 0;
+  return plain && next >= at + PLAIN_SIZE && next <= end ? next : -1;
 }
 
 /**

@@ -141,9 +141,10 @@ export class MachineEnd implements FlowEvents, LifeEvents, Backlog {
     this.welcome = welcome;
   }
 
-  onMessage(topic: string, payload: Bytes, cost: number): void {
+  onMessage(topic: string, payload: Bytes, cost: number): boolean {
     this.#tell("message");
     this.got.push({ topic, payload, cost });
+    return false;
   }
 
   onDropped(): void {

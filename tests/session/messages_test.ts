@@ -43,7 +43,10 @@ class Flow {
     };
     this.writer = new MessageWriter(host, all, count);
     this.reader = new MessageReader({
-      onMessage: (topic, payload, cost) => this.got.push({ topic, payload, cost }),
+      onMessage: (topic, payload, cost) => {
+        this.got.push({ topic, payload, cost });
+        return false;
+      },
       onDropped: () => this.dropped++,
     }, all);
     this.#frames = new FrameReader(
