@@ -3,10 +3,15 @@
  *
  * Owns the handlers that were given to this peer; those of its server come after them.
  */
-import type { LimitName, RpcCode } from "../base/errors.ts";
+import type { LimitName } from "../base/errors.ts";
+import type { Bytes } from "../base/types.ts";
+import type { CallMachine } from "../session/call_machine.ts";
 import type { CallEvents, RunningCall } from "../session/calls.ts";
+import type { ReceiveFlow } from "../session/flows.ts";
+import type { Metadata } from "../wire/metadata.ts";
 import { builtIn, demandMethod } from "./bodies.ts";
 import type { AnyHandler } from "./call_options.ts";
+import { HandlerContext } from "./handler_context.ts";
 import { type Handlers, IncomingCalls, type IncomingHost } from "./incoming_calls.ts";
 import { checkName } from "./names.ts";
 import { OutgoingCalls, type OutgoingHost } from "./outgoing_calls.ts";
@@ -45,13 +50,27 @@ export class PeerCalls implements CallEvents, Handlers {
       builtIn(this.#host.serializer, method);
   }
 
-  onRequest(call: RunningCall): void {
+  newCall(
+    calls: CallMachine,
+    id: number,
+    method: string,
+    payload: Bytes,
+    metadata: Metadata,
+    receiving: ReceiveFlow | undefined,
+    deadlineAt: number,
+  ): RunningCall {
     this.#host.counters.callsIn++;
-    this.incoming.begin(call);
-  }
-
-  onCancel(call: RunningCall, code: RpcCode): void {
-    this.incoming.cancel(call, code);
+    const { incoming } = this;
+    return new HandlerContext(
+      incoming,
+      calls,
+      id,
+      method,
+      payload,
+      metadata,
+      receiving,
+      deadlineAt,
+    );
   }
 
   onLimit(limit: LimitName): void {

@@ -9,10 +9,10 @@
  */
 import type { Bytes, Initiator, Side, Transport, WaitOptions } from "../base/types.ts";
 import { Addr } from "../base/addr.ts";
-import { ClosedError, ProtocolError, type RpcCode, VnetError } from "../base/errors.ts";
+import { ClosedError, ProtocolError, VnetError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
 import type { Cast } from "../session/cast.ts";
-import type { RunningCall } from "../session/calls.ts";
+import type { CallEvents, RunningCall } from "../session/calls.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Holdup } from "../session/rate.ts";
 import { PRE_WELCOME_MAX } from "../wire/constants.ts";
@@ -246,12 +246,8 @@ export class PeerCore extends PeerParts implements DriverHost {
     this.#roomMade();
   }
 
-  onRequest(call: RunningCall): void {
-    this.calls.onRequest(call);
-  }
-
-  onCancel(call: RunningCall, code: RpcCode): void {
-    this.calls.onCancel(call, code);
+  newCall(...call: Parameters<CallEvents["newCall"]>): RunningCall {
+    return this.calls.newCall(...call);
   }
 
   onLimit(limit: LimitName, whose: Initiator): void {

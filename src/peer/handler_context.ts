@@ -5,11 +5,13 @@
  * 2. An item that does not fit the contract reaches no loop: the loop throws what the caller is to be
  *    told, and the handler that lets it through has told it.
  */
-import type { RpcError } from "../base/errors.ts";
+import type { RpcCode, RpcError } from "../base/errors.ts";
 import type { Bytes } from "../base/types.ts";
 import type { MethodBodies, Misfit, Verdict } from "../contract/bodies.ts";
 import type { CallMachine } from "../session/call_machine.ts";
 import type { RunningCall } from "../session/calls.ts";
+import type { ReceiveFlow, SendFlow } from "../session/flows.ts";
+import type { Metadata } from "../wire/metadata.ts";
 import { misfitError } from "./bodies.ts";
 import type { AnyHandler } from "./call_options.ts";
 import type { IncomingCall } from "./interceptors.ts";
@@ -24,49 +26,81 @@ export interface ContextHost {
   report(error: unknown): void;
 }
 
-const NO_METADATA: Readonly<Record<string, string>> = Object.freeze({});
+/** Who runs handlers. */
+export interface HandlerHost extends ContextHost {
+  /** The call came. */
+  begin(context: HandlerContext): void;
+  /** Its caller has no use for an answer any more. */
+  cancel(context: HandlerContext, code: RpcCode): void;
+}
 
-/** What a handler gets. Its next three fields are for whoever runs it. */
-export class HandlerContext implements IncomingCall {
+const NOTHING = new Uint8Array(0);
+
+/** What a handler gets, and all that is known of the call beside. */
+export class HandlerContext implements IncomingCall, RunningCall {
+  answered = false;
+  cancelled = false;
+  answer: Uint8Array = NOTHING;
+  sending: SendFlow | undefined = undefined;
   /** What its handler gets beside it, once that is known to fit. */
-  input: unknown;
+  input: unknown = undefined;
+  /** What the method takes and gives, once it is known to be there. */
+  bodies: MethodBodies | undefined = undefined;
   /** Whether its handler was called: an interceptor may refuse before that. */
   started = false;
-  readonly call: RunningCall;
+  /** Whether its handler has promised an answer, and not given it yet. */
+  running = false;
   readonly calls: CallMachine;
-  readonly bodies: MethodBodies;
-  readonly #host: ContextHost;
-  #controller: AbortController | undefined;
-  #reason: { readonly error: unknown } | undefined;
-  #items: ItemQueue | undefined;
-  #onAbort: (() => void) | undefined;
+  readonly id: number;
+  readonly method: string;
+  readonly payload: Bytes;
+  readonly metadata: Metadata;
+  readonly receiving: ReceiveFlow | undefined;
+  readonly deadlineAt: number;
+  readonly #host: HandlerHost;
+  #controller: AbortController | undefined = undefined;
+  #reason: { readonly error: unknown } | undefined = undefined;
+  #items: ItemQueue | undefined = undefined;
+  #onAbort: (() => void) | undefined = undefined;
 
   constructor(
-    call: RunningCall,
+    host: HandlerHost,
     calls: CallMachine,
-    bodies: MethodBodies,
-    host: ContextHost,
+    id: number,
+    method: string,
+    payload: Bytes,
+    metadata: Metadata,
+    receiving: ReceiveFlow | undefined,
+    deadlineAt: number,
   ) {
-    this.call = call;
-    this.calls = calls;
-    this.bodies = bodies;
     this.#host = host;
+    this.calls = calls;
+    this.id = id;
+    this.method = method;
+    this.payload = payload;
+    this.metadata = metadata;
+    this.receiving = receiving;
+    this.deadlineAt = deadlineAt;
   }
+
+  // ── RunningCall ──
+
+  begin(): void {
+    this.#host.begin(this);
+  }
+
+  cancel(code: RpcCode): void {
+    this.#host.cancel(this, code);
+  }
+
+  // ── IncomingCall ──
 
   get peer(): AnyPeer {
     return this.#host.peer();
   }
 
-  get method(): string {
-    return this.call.method;
-  }
-
   get deadline(): number {
-    return this.call.deadlineAt;
-  }
-
-  get metadata(): Readonly<Record<string, string>> {
-    return this.call.metadata ?? NO_METADATA;
+    return this.deadlineAt;
   }
 
   get signal(): AbortSignal {
@@ -80,6 +114,8 @@ export class HandlerContext implements IncomingCall {
   get stream(): AsyncIterable<unknown> {
     return this.#items ??= this.#makeStream();
   }
+
+  // ── for whoever runs it ──
 
   /** Calls the handler. */
   start(handler: AnyHandler): unknown {
@@ -114,14 +150,14 @@ export class HandlerContext implements IncomingCall {
 
   /** The handler has ended: what still comes along is of no use. */
   finished(): void {
-    const flow = this.call.receiving;
+    const flow = this.receiving;
     if (flow === undefined) return;
     if (this.#items === undefined) flow.discard();
     else this.#items.return();
   }
 
   #makeStream(): ItemQueue {
-    const flow = this.call.receiving;
+    const flow = this.receiving;
     const queue = new ItemQueue({
       read: (payload) => this.#read(payload),
       misfit: (misfit) => this.#misfit(misfit),
@@ -140,7 +176,7 @@ export class HandlerContext implements IncomingCall {
   }
 
   #read(payload: Bytes): Verdict | Promise<Verdict> {
-    return this.bodies.stream?.read(payload) ?? { issues: [{ message: "Expected no stream" }] };
+    return this.bodies?.stream?.read(payload) ?? { issues: [{ message: "Expected no stream" }] };
   }
 
   #misfit(misfit: Misfit): RpcError {

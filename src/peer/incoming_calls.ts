@@ -12,14 +12,15 @@ import type { Clock } from "../base/types.ts";
 import { type RpcCode, RpcError } from "../base/errors.ts";
 import { isPromiseLike } from "../base/resolved.ts";
 import { type Body, isPending, type Misfit, type Verdict } from "../contract/bodies.ts";
-import { problem, type RunningCall } from "../session/calls.ts";
+import { problem } from "../session/calls.ts";
 import type { CallMachine } from "../session/call_machine.ts";
 import { encodeChecked, type Encoded, misfitError, ownMistake, Unfit } from "./bodies.ts";
 import type { AnyHandler } from "./call_options.ts";
-import { DeadlineTimer } from "./deadline_timer.ts";
-import { type ContextHost, HandlerContext } from "./handler_context.ts";
+import { DeadlineSweep } from "./deadline_sweep.ts";
+import { type ContextHost, HandlerContext, type HandlerHost } from "./handler_context.ts";
 import type { Interception } from "./interceptors.ts";
 import type { AnySerializer } from "./owner.ts";
+import type { AnyPeer } from "./peer.ts";
 import { type Outcome, whenSettled } from "./promised.ts";
 import { leave, pump } from "./pump.ts";
 
@@ -46,61 +47,77 @@ export interface Handlers {
 /** The clock is read for every so manieth call: reading it costs a tenth of a call. */
 const CLOCK_EVERY = 16;
 const NOTHING = new Uint8Array(0);
+const TOO_LATE = "The caller's time is over";
 
 /** The answering half of a peer. */
-export class IncomingCalls implements Outcome {
+export class IncomingCalls implements HandlerHost, Outcome {
   readonly #host: IncomingHost;
   readonly #handlers: Handlers;
-  readonly #deadlines: DeadlineTimer<RunningCall>;
+  readonly #deadlines: DeadlineSweep;
   #begun = 0;
   #now = -Infinity;
 
   constructor(host: IncomingHost, handlers: Handlers) {
     this.#host = host;
     this.#handlers = handlers;
-    this.#deadlines = new DeadlineTimer(host.clock, (call) => this.#expire(call));
+    this.#deadlines = new DeadlineSweep(host.clock, (now) => this.#sweep(now));
   }
 
-  /** A call came. */
-  begin(call: RunningCall): void {
+  /** The peer is over. */
+  end(): void {
+    this.#deadlines.clear();
+  }
+
+  // ── HandlerHost ──
+
+  begin(context: HandlerContext): void {
     const host = this.#host;
-    const calls = host.machine();
-    if (calls === undefined) return;
-    if (!host.taken()) return refuse(call, calls, "UNAVAILABLE", "The peer is closing");
-    const bodies = host.serializer.local.method(call.method);
-    const handler = bodies && this.#handlers.handler(call.method);
+    const { method } = context;
+    if (!host.taken()) return refuse(context, "UNAVAILABLE", "The peer is closing");
+    const bodies = host.serializer.local.method(method);
+    const handler = bodies && this.#handlers.handler(method);
     if (bodies === undefined || handler === undefined) {
-      return refuse(call, calls, "UNIMPLEMENTED", `There is no method '${call.method}'`);
+      return refuse(context, "UNIMPLEMENTED", `There is no method '${method}'`);
     }
-    if (call.receiving !== undefined && bodies.stream === undefined) {
-      return refuse(call, calls, "INVALID_ARGUMENT", `The method '${call.method}' takes no stream`);
+    if (context.receiving !== undefined && bodies.stream === undefined) {
+      return refuse(context, "INVALID_ARGUMENT", `The method '${method}' takes no stream`);
     }
     // What has waited behind slow handlers may be too late to begin.
     if (++this.#begun % CLOCK_EVERY === 0) this.#now = host.clock.now();
-    if (call.deadlineAt <= this.#now) {
-      return refuse(call, calls, "DEADLINE_EXCEEDED", "There was no time to begin");
+    if (context.deadlineAt <= this.#now) {
+      return refuse(context, "DEADLINE_EXCEEDED", "There was no time to begin");
     }
-    const context = new HandlerContext(call, calls, bodies, host);
-    const verdict = bodies.input.read(call.payload);
-    if (isPending(verdict)) this.#runLater(handler, context, verdict);
-    else this.#run(handler, context, verdict);
+    context.bodies = bodies;
+    const verdict = bodies.input.read(context.payload);
+    if (isPending(verdict)) {
+      return this.#later(context, verdict, (verdict) => this.#judged(handler, context, verdict));
+    }
+    // Not by `#judged`: so the compiler can leave the verdict out.
+    if (verdict.issues !== undefined) return this.#refuse(context, verdict);
+    context.input = verdict.value;
+    this.#run(handler, context);
   }
 
-  /** The caller has no use for an answer any more. */
-  cancel(call: RunningCall, code: RpcCode): void {
-    this.#deadlines.delete(call);
-    if (call.running === undefined) return;
+  cancel(context: HandlerContext, code: RpcCode): void {
+    if (!context.running) return;
     const lost = code === "UNAVAILABLE";
-    call.running.abort(
+    context.abort(
       new RpcError(code, lost ? "The session ended" : "The caller cancelled", {
         initiator: "remote",
       }),
     );
   }
 
-  /** The peer is over. */
-  end(): void {
-    this.#deadlines.clear();
+  peer(): AnyPeer {
+    return this.#host.peer();
+  }
+
+  wake(): void {
+    this.#host.wake();
+  }
+
+  report(error: unknown): void {
+    this.#host.report(error);
   }
 
   // ── Outcome ──
@@ -117,19 +134,20 @@ export class IncomingCalls implements Outcome {
 
   // ── private ──
 
-  #runLater(handler: AnyHandler, context: HandlerContext, verdict: Promise<Verdict>): void {
-    this.#later(context, verdict, (verdict) => this.#run(handler, context, verdict));
-  }
-
-  #run(handler: AnyHandler, context: HandlerContext, verdict: Verdict): void {
+  /** The check of an input took time. */
+  #judged(handler: AnyHandler, context: HandlerContext, verdict: Verdict): void {
     if (verdict.issues !== undefined) return this.#refuse(context, verdict);
     if (context.aborted) {
-      // Its check took time, and nobody waits for it any more.
-      const { call, calls } = context;
-      calls.callee.fail(call, problem("CANCELLED", "The caller cancelled", true), NOTHING);
+      // Nobody waits for it any more.
+      const { calls } = context;
+      calls.callee.fail(context, problem("CANCELLED", "The caller cancelled", true), NOTHING);
       return this.#done(context);
     }
     context.input = verdict.value;
+    this.#run(handler, context);
+  }
+
+  #run(handler: AnyHandler, context: HandlerContext): void {
     const { handle } = this.#host.interception;
     try {
       const result = handle === undefined
@@ -162,16 +180,16 @@ export class IncomingCalls implements Outcome {
   }
 
   #answer(context: HandlerContext, value: unknown): void {
-    const { method, bodies: { output, yields } } = context;
+    const { method, bodies } = context;
     let payload: Encoded;
     try {
-      if (isAsyncIterable(value) && yields !== undefined) {
-        return this.#stream(context, yields, value);
+      if (bodies?.yields !== undefined && isAsyncIterable(value)) {
+        return this.#stream(context, bodies.yields, value);
       }
-      if (output === undefined) {
+      if (bodies?.output === undefined) {
         throw new TypeError(`Cannot answer '${method}' as its handler must give items`);
       }
-      payload = encodeChecked(output, value);
+      payload = encodeChecked(bodies.output, value);
     } catch (error) {
       return this.#threw(context, error);
     }
@@ -180,13 +198,13 @@ export class IncomingCalls implements Outcome {
   }
 
   #respond(context: HandlerContext, payload: Uint8Array): void {
-    context.calls.callee.respond(context.call, payload);
+    context.calls.callee.respond(context, payload);
     this.#done(context);
   }
 
   #stream(context: HandlerContext, body: Body, items: AsyncIterable<unknown>): void {
     const { calls } = context;
-    const flow = calls.callee.stream(context.call);
+    const flow = calls.callee.stream(context);
     if (flow === undefined) {
       leave(items);
       return this.#done(context);
@@ -225,19 +243,19 @@ export class IncomingCalls implements Outcome {
       // Not every serializer can hold issues; the message names the first.
     }
     if (misfit.fault === "validator") this.#host.report(misfit.cause);
-    context.calls.callee.fail(context.call, problem(code, message, true), detail);
+    context.calls.callee.fail(context, problem(code, message, true), detail);
     this.#done(context);
   }
 
   #threw(context: HandlerContext, error: unknown): void {
-    const { call, calls } = context;
+    const { calls } = context;
     try {
       if (error instanceof RpcError && (error.code !== "CANCELLED" || error !== context.reason)) {
         this.#failWith(context, error);
-      } else if (context.aborted || call.cancelled) {
-        calls.callee.fail(call, problem("CANCELLED", "The caller cancelled"), NOTHING);
+      } else if (context.aborted || context.cancelled) {
+        calls.callee.fail(context, problem("CANCELLED", "The caller cancelled"), NOTHING);
       } else if (error instanceof Unfit) {
-        this.#failed(context, ownMistake(`answer of '${call.method}'`, error.misfit));
+        this.#failed(context, ownMistake(`answer of '${context.method}'`, error.misfit));
       } else {
         this.#failed(context, error);
       }
@@ -248,12 +266,12 @@ export class IncomingCalls implements Outcome {
     this.#done(context);
   }
 
-  #failed({ call, calls }: HandlerContext, error: unknown): void {
-    calls.callee.fail(call, problem("INTERNAL", "The handler failed"), NOTHING);
+  #failed(context: HandlerContext, error: unknown): void {
+    context.calls.callee.fail(context, problem("INTERNAL", "The handler failed"), NOTHING);
     this.#host.report(error);
   }
 
-  #failWith({ call, calls, started }: HandlerContext, error: RpcError): void {
+  #failWith(context: HandlerContext, error: RpcError): void {
     const { code, message, retryable, data } = error;
     let detail: Uint8Array = NOTHING;
     try {
@@ -261,34 +279,36 @@ export class IncomingCalls implements Outcome {
     } catch (cause) {
       this.#host.report(cause);
     }
-    const head = { ...problem(code, message, !started), retryable };
-    calls.callee.fail(call, head, detail);
+    const head = { ...problem(code, message, !context.started), retryable };
+    context.calls.callee.fail(context, head, detail);
   }
 
   #keep(context: HandlerContext): void {
-    const { call } = context;
-    if (call.running !== undefined) return;
-    call.running = context;
-    if (call.cancelled || call.deadlineAt === Infinity) return;
-    this.#deadlines.add(call);
+    if (context.running) return;
+    context.running = true;
+    if (!context.cancelled) this.#deadlines.heed(context.deadlineAt);
   }
 
   #done(context: HandlerContext): void {
-    const { call } = context;
-    this.#deadlines.delete(call);
-    call.running = undefined;
+    context.running = false;
     context.finished();
     this.#host.settled();
   }
 
-  #expire(call: RunningCall): void {
-    const message = "The caller's time is over";
-    call.running?.abort(new RpcError("DEADLINE_EXCEEDED", message, { initiator: "remote" }));
+  /** Tells handlers whose callers have given up; tells when the next one does. */
+  #sweep(now: number): number {
+    let next = Infinity;
+    for (const call of this.#host.machine()?.callee.calls ?? []) {
+      if (!(call instanceof HandlerContext) || !call.running) continue;
+      if (call.deadlineAt > now) next = Math.min(next, call.deadlineAt);
+      else call.abort(new RpcError("DEADLINE_EXCEEDED", TOO_LATE, { initiator: "remote" }));
+    }
+    return next;
   }
 }
 
-function refuse(call: RunningCall, calls: CallMachine, code: RpcCode, message: string): void {
-  calls.callee.fail(call, problem(code, message, true), NOTHING);
+function refuse(context: HandlerContext, code: RpcCode, message: string): void {
+  context.calls.callee.fail(context, problem(code, message, true), NOTHING);
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {

@@ -27,10 +27,11 @@ import type { CallOptions, CallStream } from "./call_options.ts";
 import type { Interception } from "./interceptors.ts";
 import type { AnySerializer } from "./owner.ts";
 import type { AnyPeer } from "./peer.ts";
-import { DeadlineTimer } from "./deadline_timer.ts";
+import { DeadlineSweep } from "./deadline_sweep.ts";
 import { checkName } from "./names.ts";
 import type { Counters } from "./stats.ts";
-import { type Along, type CallHost, StreamCall, UnaryCall } from "./pending.ts";
+import { type Along, type CallHost, OutgoingCall } from "./pending.ts";
+import { StreamCall } from "./stream_call.ts";
 
 /** What the calls of a peer need of it. */
 export interface OutgoingHost {
@@ -72,10 +73,14 @@ export class OutgoingCalls implements CallHost {
   /** Calls that wait to be written. */
   readonly lane = new RequestLane();
   readonly #host: OutgoingHost;
-  readonly #deadlines: DeadlineTimer<PendingCall>;
+  readonly #deadlines: DeadlineSweep;
+  /** How many there are whose callers wait. */
+  #size = 0;
   /** Calls whose input is still being checked. They are not in the lane. */
-  readonly #unchecked = new Set<PendingCall>();
+  readonly #unchecked = new Set<OutgoingCall>();
   #uncheckedBytes = 0;
+  /** Calls whose answer is still being checked. The session has forgotten them. */
+  readonly #answered = new Set<OutgoingCall>();
   #now: number | undefined;
   readonly #forgetNow = () => {
     this.#now = undefined;
@@ -83,12 +88,12 @@ export class OutgoingCalls implements CallHost {
 
   constructor(host: OutgoingHost) {
     this.#host = host;
-    this.#deadlines = new DeadlineTimer(host.clock, (call) => this.#expire(call));
+    this.#deadlines = new DeadlineSweep(host.clock, (now) => this.#sweep(now));
   }
 
   /** Calls whose callers wait. */
   get size(): number {
-    return this.#deadlines.size;
+    return this.#size;
   }
 
   call(method: string, input: unknown, options: CallOptions & Upload = NONE): Promise<unknown> {
@@ -118,7 +123,7 @@ export class OutgoingCalls implements CallHost {
       const payload = fits(verdict) ? bodies.input.encode(input) : NOTHING;
       const deadline = this.#deadline(options, timeout);
       const along = alongOf(bodies, options);
-      const call = new UnaryCall(this, method, payload, metadata, deadline, answer, along);
+      const call = new OutgoingCall(this, method, payload, metadata, deadline, answer, along);
       const refusal = this.#refusal(call, options, verdict);
       if (refusal !== undefined) return Promise.reject(refusal.reason);
       const promise = call.promise();
@@ -142,7 +147,7 @@ export class OutgoingCalls implements CallHost {
     const payload = fits(verdict) ? bodies.input.encode(input) : NOTHING;
     const deadline = this.#deadline(options, timeout);
     const along = alongOf(bodies, options);
-    const call = new StreamCall(
+    const stream = new StreamCall(
       this,
       method,
       payload,
@@ -152,18 +157,20 @@ export class OutgoingCalls implements CallHost {
       along,
       idleTimeout,
     );
+    const { call } = stream;
     const refusal = this.#refusal(call, options, verdict);
     if (refusal === undefined) this.#start(call, options, verdict);
-    else call.giveUp(refusal.reason);
-    return call;
+    else call.refused(refusal.reason);
+    return stream;
   }
 
   /** The peer is over: what was never written will not be. */
   end(reason: string): void {
-    for (const call of this.#deadlines.clear()) {
+    this.#deadlines.clear();
+    for (const call of this.#open()) {
       const executed = FATES[call.state];
       this.#drop(call);
-      this.settle(call, rpcError("UNAVAILABLE", reason, executed));
+      call.giveUp(rpcError("UNAVAILABLE", reason, executed));
     }
   }
 
@@ -195,20 +202,24 @@ export class OutgoingCalls implements CallHost {
   }
 
   /** The caller knows the fate of its call. */
-  forget(call: PendingCall): void {
-    this.#deadlines.delete(call);
+  forget(call: OutgoingCall): void {
+    this.#size--;
+    if (this.#answered.size > 0) this.#answered.delete(call);
     this.#host.settled();
   }
 
+  /** An answer has come, and its check takes time. */
+  checking(call: OutgoingCall): void {
+    this.#answered.add(call);
+  }
+
   /** A call's deadline has come nearer. */
-  hurry(call: PendingCall): void {
-    if (call.place < 0) return;
-    this.#deadlines.add(call);
+  hurry(call: OutgoingCall): void {
+    if (!call.over) this.#deadlines.heed(call.deadlineAt);
   }
 
   /** The caller gives up: the other end is told, if it knows of the call. */
-  abandon(call: PendingCall, code: RpcCode): Executed {
-    this.forget(call);
+  abandon(call: OutgoingCall, code: RpcCode): Executed {
     const executed = FATES[call.state];
     if (call.state === "waiting") this.#drop(call);
     if (call.state !== "written") return executed;
@@ -270,21 +281,22 @@ export class OutgoingCalls implements CallHost {
   }
 
   #start(
-    call: UnaryCall | StreamCall,
+    call: OutgoingCall,
     { signal, parent }: CallOptions,
     verdict: Checked,
   ): void {
     if (signal !== undefined) call.endWith(signal, reasonOf);
     if (parent !== undefined) call.endWith(parent.signal, parentEnded);
     this.#host.counters.callsOut++;
-    this.#deadlines.add(call);
+    this.#size++;
+    this.#deadlines.heed(call.deadlineAt);
     if (isPending(verdict)) return this.#hold(call, verdict);
     this.lane.push(call);
     this.#host.wake();
   }
 
   /** The call waits for the check of its input, within its own deadline. */
-  #hold(call: UnaryCall | StreamCall, verdict: Promise<Verdict>): void {
+  #hold(call: OutgoingCall, verdict: Promise<Verdict>): void {
     this.#unchecked.add(call);
     this.#uncheckedBytes += call.payload.length;
     verdict.then((verdict) => {
@@ -300,26 +312,43 @@ export class OutgoingCalls implements CallHost {
     });
   }
 
-  #release(call: PendingCall): boolean {
+  #release(call: OutgoingCall): boolean {
     if (!this.#unchecked.delete(call)) return false;
     this.#uncheckedBytes -= call.payload.length;
     return true;
   }
 
   /** A call that was not written never will be. */
-  #drop(call: PendingCall): void {
+  #drop(call: OutgoingCall): void {
     if (this.#release(call)) call.state = "settled";
     else this.lane.giveUp(call);
   }
 
-  settle(call: PendingCall, error: RpcError): void {
-    if (call instanceof UnaryCall || call instanceof StreamCall) call.giveUp(error);
+  /** Those whose callers wait. */
+  #open(): OutgoingCall[] {
+    const calls = [
+      ...this.lane.calls,
+      ...this.#unchecked,
+      ...this.machine()?.caller.written ?? [],
+      ...this.#answered,
+    ];
+    return calls.filter((call) => call instanceof OutgoingCall).filter(({ over }) => !over);
   }
 
-  #expire(call: PendingCall): void {
+  /** Ends the calls that are due; tells when the next one is. */
+  #sweep(now: number): number {
+    let next = Infinity;
+    for (const call of this.#open()) {
+      if (call.deadlineAt <= now) this.#expire(call);
+      else next = Math.min(next, call.deadlineAt);
+    }
+    return next;
+  }
+
+  #expire(call: OutgoingCall): void {
     const executed = this.abandon(call, "DEADLINE_EXCEEDED");
     const message = `The call of '${call.method}' took too long`;
-    this.settle(call, rpcError("DEADLINE_EXCEEDED", message, executed));
+    call.giveUp(rpcError("DEADLINE_EXCEEDED", message, executed));
   }
 }
 

@@ -63,7 +63,7 @@ export class CallMachine {
       Math.min(remote.maxMetadata, remote.maxFrame / 2);
     this.output = new CallOutput(count, Math.max(MIN_PIECE, Math.min(room, MAX_PIECE)));
     this.caller = new Caller(options, events, this.output);
-    this.callee = new Callee(local, remote, events, this.output);
+    this.callee = new Callee(this, local, remote, events, this.output);
     this.#ownParity = side === "client" ? 1 : 0;
   }
 
@@ -80,7 +80,7 @@ export class CallMachine {
 
   /** Calls whose callers wait, and calls whose answers were not written. */
   get open(): number {
-    return this.caller.waiting + this.callee.size;
+    return this.caller.written.length + this.callee.size;
   }
 
   /** Items were added to a flow, or its end. */

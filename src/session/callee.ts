@@ -15,13 +15,16 @@ import { viewOf } from "../base/views.ts";
 import * as wire from "../wire/call.ts";
 import { Flag, FrameType } from "../wire/constants.ts";
 import type { WireLimits } from "../wire/handshake.ts";
+import type { Metadata } from "../wire/metadata.ts";
+import type { CallMachine } from "./call_machine.ts";
 import type { CallOutput } from "./call_output.ts";
-import { type CallEvents, demandPlain, problem, RunningCall } from "./calls.ts";
+import { type CallEvents, demandPlain, problem, type RunningCall } from "./calls.ts";
 import { ReceiveFlow, Rest, SendFlow } from "./flows.ts";
 import { IdTable, placeMask } from "./id_table.ts";
 import { demandSize, Reassembly } from "./reassembly.ts";
 
 const NOTHING: Bytes = new Uint8Array(0);
+const NO_METADATA: Metadata = Object.freeze({});
 
 /** A call that comes in fragments. */
 interface Gathering {
@@ -35,6 +38,7 @@ interface Gathering {
 
 /** The answering half of a session. */
 export class Callee {
+  readonly #machine: CallMachine;
   readonly #local: WireLimits;
   readonly #remote: WireLimits;
   readonly #events: CallEvents;
@@ -57,8 +61,15 @@ export class Callee {
   #answerBytes = 0;
   readonly #answers = new Fifo<{ readonly call: RunningCall; readonly payload: Uint8Array }>();
 
-  /** `local`: what we accept. `remote`: what the other end does. */
-  constructor(local: WireLimits, remote: WireLimits, events: CallEvents, output: CallOutput) {
+  /** `machine`: whose half it is. `local`: what we accept. `remote`: what the other end does. */
+  constructor(
+    machine: CallMachine,
+    local: WireLimits,
+    remote: WireLimits,
+    events: CallEvents,
+    output: CallOutput,
+  ) {
+    this.#machine = machine;
     this.#local = local;
     this.#remote = remote;
     this.#events = events;
@@ -70,6 +81,11 @@ export class Callee {
   /** Calls whose final frame was not written. */
   get size(): number {
     return this.#calls.size;
+  }
+
+  /** Those calls. */
+  get calls(): RunningCall[] {
+    return this.#calls.values();
   }
 
   /** The call with this id. */
@@ -173,7 +189,7 @@ export class Callee {
     now: number,
   ): void {
     const more = (flags & Flag.MORE) !== 0;
-    const begun = this.#gathering.get(id);
+    const begun = this.#gathering.size === 0 ? undefined : this.#gathering.get(id);
     if (begun !== undefined) {
       demandPlain(flags);
       const whole = begun.reassembly?.add(buffer.subarray(start, end), more, 0);
@@ -217,7 +233,7 @@ export class Callee {
     if (call !== undefined) {
       if (call.cancelled) return true;
       call.cancelled = true;
-      this.#events.onCancel(call, code);
+      call.cancel(code);
       // Its handler has given all items and is gone: nothing else ends what gets no credit any more.
       if (call.sending?.ended) this.fail(call, cancelled(false), NOTHING);
       return true;
@@ -246,7 +262,7 @@ export class Callee {
     for (const call of this.#calls.values()) {
       this.#finish(call);
       call.sending?.stop();
-      if (!call.cancelled) this.#events.onCancel(call, "UNAVAILABLE");
+      if (!call.cancelled) call.cancel("UNAVAILABLE");
     }
     this.#gathering.clear();
     this.#ready.clear();
@@ -265,7 +281,15 @@ export class Callee {
     const { method, metadata, deadline } = request;
     const flow = upload ? new ReceiveFlow(id, streamBytes, maxMessage) : undefined;
     const deadlineAt = deadline === 0 ? Infinity : now + deadline;
-    const call = new RunningCall(id, method, payload, metadata, flow, deadlineAt);
+    const call = this.#events.newCall(
+      this.#machine,
+      id,
+      method,
+      payload,
+      metadata ?? NO_METADATA,
+      flow,
+      deadlineAt,
+    );
     this.#calls.add(call);
     this.#heldBytes += payload.length;
     if (upload) this.#uploads++;
@@ -275,7 +299,7 @@ export class Callee {
     } else if (refused === undefined && upload && this.#uploads > maxStreams) {
       refused = this.#tooMuch("maxStreams", true);
     }
-    if (refused === undefined) return this.#events.onRequest(call);
+    if (refused === undefined) return call.begin();
     flow?.discard();
     this.fail(call, refused, NOTHING);
   }

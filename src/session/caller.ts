@@ -84,8 +84,8 @@ export class Caller {
   }
 
   /** Calls that were written and whose callers still wait. */
-  get waiting(): number {
-    return this.#calls.values().filter(({ state }) => state === "written").length;
+  get written(): PendingCall[] {
+    return this.#calls.values().filter(({ state }) => state === "written");
   }
 
   /** How many calls more the other end takes. */
@@ -141,7 +141,7 @@ export class Caller {
   /** A RESPONSE came. */
   response(call: PendingCall, flags: number, buffer: Bytes, start: number, end: number): void {
     const more = (flags & Flag.MORE) !== 0;
-    const begun = this.#gathering.get(call.id);
+    const begun = this.#gathering.size === 0 ? undefined : this.#gathering.get(call.id);
     if (begun !== undefined) {
       if (begun.error !== undefined) throw mixed();
       demandPlain(flags);

@@ -3,29 +3,27 @@
  *
  * Owns no protocol: `call_machine.ts` does.
  */
-import type { Timed } from "../base/deadlines.ts";
 import { type LimitName, ProtocolError, type RpcCode } from "../base/errors.ts";
 import { Fifo } from "../base/fifo.ts";
 import type { Bytes, Initiator } from "../base/types.ts";
 import type { Metadata } from "../wire/metadata.ts";
 import type { ErrorHead } from "../wire/call.ts";
 import { Flag } from "../wire/constants.ts";
+import type { CallMachine } from "./call_machine.ts";
 import type { ReceiveFlow, SendFlow } from "./flows.ts";
 
 /**
- * A call that this end makes. Whoever made it extends it, and is told at most one of `responded`,
- * `failed` and `lost`; all are told from inside the machine, so none may throw.
+ * A call that this end makes, as whoever made it keeps it: no base class, as every one would cost as much
+ * as all else of a call. It is told at most one of `responded`, `failed` and `lost`; all are told from
+ * inside the machine, so none may throw.
  */
-export abstract class PendingCall implements Timed {
+export interface PendingCall {
   /** 0 until it is written. */
-  id = 0;
+  id: number;
   /** Its REQUEST, or the first part of it, is tracked frame number so much. */
-  count = 0;
-  place = -1;
-  /** When its caller gives up: at the deadline, or before when nothing comes. */
-  deadlineAt: number;
+  count: number;
   /** `"waiting"`: not written. `"settled"`: its caller knows its fate, the other end may not. */
-  state: "waiting" | "written" | "settled" = "waiting";
+  state: "waiting" | "written" | "settled";
   sending: SendFlow | undefined;
   receiving: ReceiveFlow | undefined;
   readonly method: string;
@@ -35,90 +33,57 @@ export abstract class PendingCall implements Timed {
   readonly order: number;
   /** What the other end is told; `Infinity`: no limit. */
   readonly deadline: number;
-
-  constructor(
-    method: string,
-    payload: Uint8Array,
-    metadata: Metadata | undefined,
-    order: number,
-    deadline: number,
-  ) {
-    this.method = method;
-    this.payload = payload;
-    this.metadata = metadata;
-    this.order = order;
-    this.deadline = deadline;
-    this.deadlineAt = deadline;
-  }
-
   /** Whether items go along. */
-  abstract readonly upload: boolean;
-
+  readonly upload: boolean;
   /** The whole answer. */
-  abstract responded(payload: Bytes): void;
+  responded(payload: Bytes): void;
   /** The answer comes item by item; `failed` or `lost` may still follow. */
-  abstract streaming(flow: ReceiveFlow): void;
+  streaming(flow: ReceiveFlow): void;
   /** The call was written, and items may be sent along. */
-  abstract uploading(flow: SendFlow): void;
+  uploading(flow: SendFlow): void;
   /** The other end says that it failed, or this end that it cannot be made. */
-  abstract failed(error: ErrorHead, detail: Bytes): void;
+  failed(error: ErrorHead, detail: Bytes): void;
   /** The session is over, and the call was written: whether it ran is not known. */
-  abstract lost(): void;
+  lost(): void;
 }
 
-/** A handler that runs, as its call knows it. */
-export interface Running {
-  /** Its answer is of no use any more. */
-  abort(reason: unknown): void;
-}
-
-/** A call that the other end makes. */
-export class RunningCall implements Timed {
-  place = -1;
-  /** Its handler, until that has ended. It is here since a Map of them makes garbage live longer. */
-  running: Running | undefined;
-  /** Once its answer is given; the call itself is over when that is written. */
-  answered = false;
-  cancelled = false;
-  /** What is to be written once it is answered, where that is one frame. */
-  answer: Uint8Array = NOTHING;
-  sending: SendFlow | undefined;
+/** A call that the other end makes, as whoever answers it keeps it: no base class here either. */
+export interface RunningCall {
   readonly id: number;
   readonly method: string;
   readonly payload: Bytes;
-  readonly metadata: Metadata | undefined;
+  readonly metadata: Metadata;
   /** Items that come along. */
   readonly receiving: ReceiveFlow | undefined;
-  deadlineAt: number;
-
-  constructor(
-    id: number,
-    method: string,
-    payload: Bytes,
-    metadata: Metadata | undefined,
-    receiving: ReceiveFlow | undefined,
-    deadlineAt: number,
-  ) {
-    this.id = id;
-    this.method = method;
-    this.payload = payload;
-    this.metadata = metadata;
-    this.receiving = receiving;
-    this.deadlineAt = deadlineAt;
-  }
+  /** When its caller gives up; `Infinity`: never. */
+  readonly deadlineAt: number;
+  /** Once its answer is given; the call itself is over when that is written. */
+  answered: boolean;
+  cancelled: boolean;
+  /** What is to be written once it is answered, where that is one frame. */
+  answer: Uint8Array;
+  sending: SendFlow | undefined;
+  /** Answer it, now or later, exactly once. */
+  begin(): void;
+  /** Its caller has no use for the answer any more: it still wants to be told when it has ended. */
+  cancel(code: RpcCode): void;
 }
 
 /** What is told of the calls of the other end. */
 export interface CallEvents {
-  /** A call came: answer it, now or later, exactly once. */
-  onRequest(call: RunningCall): void;
-  /** Its caller has no use for the answer any more: it still wants to be told when it has ended. */
-  onCancel(call: RunningCall, code: RpcCode): void;
+  /** A call came: gives what keeps it. `calls`: where it is to be answered. */
+  newCall(
+    calls: CallMachine,
+    id: number,
+    method: string,
+    payload: Bytes,
+    metadata: Metadata,
+    receiving: ReceiveFlow | undefined,
+    deadlineAt: number,
+  ): RunningCall;
   /** A call, or its answer, was refused since it went beyond a limit; `whose`: who would have. */
   onLimit(limit: LimitName, whose: Initiator): void;
 }
-
-const NOTHING: Bytes = new Uint8Array(0);
 
 /** What a waiting call counts beyond its payload, in bytes. */
 const OVERHEAD = 64;
@@ -162,6 +127,11 @@ export class RequestLane {
       call = this.#calls.peek();
     }
     return call;
+  }
+
+  /** Those that wait, in order, and perhaps some that were given up. */
+  get calls(): Iterable<PendingCall> {
+    return this.#calls;
   }
 
   /** Takes the call off that is next. */

@@ -20,6 +20,7 @@ import { SessionMachine } from "../../src/session/machine.ts";
 import { Outbox } from "../../src/session/outbox.ts";
 import type { Hello, Welcome, WireLimits } from "../../src/wire/handshake.ts";
 import { RequestLane, type RunningCall } from "../../src/session/calls.ts";
+import { type NewCall, TestRunning } from "./running_call.ts";
 import { HELLO, LIMITS, WELCOME } from "./wire_client.ts";
 
 /** A message that arrived. */
@@ -118,13 +119,15 @@ export class MachineEnd implements FlowEvents, LifeEvents, Backlog {
     this.machine.linkEnded(error, this.#input.length > 0);
   }
 
-  onRequest(call: RunningCall): void {
-    this.calls.push(call);
-    this.log.push("request");
-  }
-
-  onCancel(): void {
-    this.log.push("cancel");
+  newCall(...call: NewCall): RunningCall {
+    const events = {
+      begin: (call: RunningCall) => {
+        this.calls.push(call);
+        this.log.push("request");
+      },
+      cancel: () => this.log.push("cancel"),
+    };
+    return new TestRunning(events, call);
   }
 
   onLimit(limit: LimitName, whose: Initiator): void {

@@ -9,7 +9,7 @@ import type { Bytes, Initiator, Side } from "../../src/base/types.ts";
 import { CallMachine } from "../../src/session/call_machine.ts";
 import {
   type CallEvents,
-  PendingCall,
+  type PendingCall,
   problem,
   RequestLane,
   type RunningCall,
@@ -20,6 +20,7 @@ import type { ErrorHead } from "../../src/wire/call.ts";
 import { FrameReader } from "../../src/wire/frame.ts";
 import type { WireLimits } from "../../src/wire/handshake.ts";
 import type { Metadata } from "../../src/wire/metadata.ts";
+import { type NewCall, TestRunning } from "../_support/running_call.ts";
 
 /** Limits as they are by default. */
 export const LIMITS: WireLimits = {
@@ -45,7 +46,17 @@ export interface CallInit {
 }
 
 /** A call that writes down what it is told. */
-export class TestCall extends PendingCall {
+export class TestCall implements PendingCall {
+  id = 0;
+  count = 0;
+  state: PendingCall["state"] = "waiting";
+  sending: SendFlow | undefined;
+  receiving: ReceiveFlow | undefined;
+  readonly order = 0;
+  readonly method: string;
+  readonly payload: Uint8Array;
+  readonly metadata: Metadata | undefined;
+  readonly deadline: number;
   /** What it was told, in order. */
   readonly log: string[] = [];
   readonly answers: Bytes[] = [];
@@ -58,7 +69,10 @@ export class TestCall extends PendingCall {
     { method = "m", payload = new Uint8Array(0), metadata, upload = false, deadline = Infinity }:
       CallInit = {},
   ) {
-    super(method, payload, metadata, 0, deadline);
+    this.method = method;
+    this.payload = payload;
+    this.metadata = metadata;
+    this.deadline = deadline;
     this.upload = upload;
   }
 
@@ -168,13 +182,17 @@ export class CallEnd implements CallEvents {
     return bytes;
   }
 
-  onRequest(call: RunningCall): void {
-    this.log.push(`request ${call.id}`);
-    this.requests.push(call);
-  }
-
-  onCancel(call: RunningCall, code: RpcCode): void {
-    this.log.push(`cancel ${call.id} ${code}`);
+  newCall(...call: NewCall): RunningCall {
+    const events = {
+      begin: (call: RunningCall) => {
+        this.log.push(`request ${call.id}`);
+        this.requests.push(call);
+      },
+      cancel: (call: RunningCall, code: RpcCode) => {
+        this.log.push(`cancel ${call.id} ${code}`);
+      },
+    };
+    return new TestRunning(events, call);
   }
 
   onLimit(limit: LimitName, whose: Initiator): void {

@@ -19,7 +19,7 @@ Deno.test("CallMachine carries a call and its answer, and forgets both", () => {
   const running = pair.server.answer(new Uint8Array([3]));
   assertEquals(
     [running.method, [...running.payload], running.deadlineAt, running.metadata],
-    ["add", [1, 2], 2_000, undefined],
+    ["add", [1, 2], 2_000, {}],
   );
   assertEquals([call.log, pair.client.machine.open, pair.server.machine.open], [[], 1, 1]);
   pair.settle();
