@@ -144,7 +144,7 @@ function makeConnector<C extends AnyContract>(
     interception: intercept(options.interceptors),
     onEvent: options.onEvent,
     onConnect: onConnect && (() => onConnect(client())),
-    onMessage: onMessage && ((message) => onMessage(taken(message), client())),
+    onMessage: taken(onMessage),
     onDisconnect: onDisconnect && ((info) => onDisconnect(info, client())),
   });
 }

@@ -17,11 +17,10 @@ import { ClosedError, ConnectError, VnetError } from "../base/errors.ts";
 import type { ClientTls } from "../base/tls.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
-import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
 import { Alarms } from "../peer/alarms.ts";
 import { inCounts } from "../peer/drain.ts";
-import type { AnySerializer, CoreOwner, DropPolicy } from "../peer/owner.ts";
+import type { AnySerializer, CoreOwner, DropPolicy, MessageHandler } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import type { AnyPeer } from "../peer/peer.ts";
@@ -75,7 +74,7 @@ export interface ConnectorOptions {
   readonly methods: Readonly<Record<string, AnyHandler>> | undefined;
   readonly interception: Interception;
   readonly onConnect: (() => unknown) | undefined;
-  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
+  readonly onMessage: MessageHandler | undefined;
   readonly onDisconnect: ((info: CloseInfo) => unknown) | undefined;
 }
 
@@ -175,12 +174,8 @@ export class Connector implements CoreOwner {
     return this.#options.peer();
   }
 
-  get listens(): boolean {
-    return this.#options.onMessage !== undefined;
-  }
-
-  onMessage(message: Message<unknown>): unknown {
-    return this.#options.onMessage?.(message);
+  get onMessage(): MessageHandler | undefined {
+    return this.#options.onMessage;
   }
 
   handler(method: string): AnyHandler | undefined {

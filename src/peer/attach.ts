@@ -4,7 +4,7 @@
 import type { Runtime, Side, Transport } from "../base/types.ts";
 import { type ClosedError, ConnectError } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
-import type { AnyContract, LocalApi, Message, RemoteApi, Untyped } from "../contract/types.ts";
+import type { AnyContract, LocalApi, RemoteApi, Untyped } from "../contract/types.ts";
 import { intercept, type Interception } from "./interceptors.ts";
 import type { SessionEnd } from "../session/events.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
@@ -12,7 +12,7 @@ import { clientIdProblem } from "../wire/handshake.ts";
 import { Alarms } from "./alarms.ts";
 import { abortWith } from "./abort_with.ts";
 import { PeerCore } from "./core.ts";
-import type { AnySerializer, CoreOwner } from "./owner.ts";
+import type { AnySerializer, CoreOwner, MessageHandler } from "./owner.ts";
 import { sessionBodies } from "./bodies.ts";
 import type { AnyHandler } from "./call_options.ts";
 import { HandlerTable } from "./calls.ts";
@@ -48,7 +48,7 @@ interface AttachedOptions {
   readonly interception: Interception;
   readonly methods: Readonly<Record<string, AnyHandler>> | undefined;
   readonly onConnect: (() => unknown) | undefined;
-  readonly onMessage: ((message: Message<unknown>) => unknown) | undefined;
+  readonly onMessage: MessageHandler | undefined;
   readonly onDisconnect: ((info: CloseInfo) => unknown) | undefined;
 }
 
@@ -94,12 +94,8 @@ class Attached implements CoreOwner {
     return this.#options.peer();
   }
 
-  get listens(): boolean {
-    return this.#options.onMessage !== undefined;
-  }
-
-  onMessage(message: Message<unknown>): unknown {
-    return this.#options.onMessage?.(message);
+  get onMessage(): MessageHandler | undefined {
+    return this.#options.onMessage;
   }
 
   handler(method: string): AnyHandler | undefined {
@@ -197,7 +193,7 @@ export async function attachPeer<S extends Side, C extends AnyContract = Untyped
     methods: taken(options.methods),
     interception: intercept(options.interceptors),
     onConnect: onConnect && (() => onConnect(peer)),
-    onMessage: onMessage && ((message) => onMessage(taken(message), peer)),
+    onMessage: taken(onMessage),
     onDisconnect: onDisconnect && ((info) => onDisconnect(info, peer)),
   }, taken(options));
   const peer: Peer<RemoteApi<C, S>, LocalApi<C, S>> = new PeerFace(attached.core);

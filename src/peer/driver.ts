@@ -57,7 +57,7 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
   /** What was just received or written makes nothing due earlier than after so many ms. */
   readonly #patience: number;
   /** When a whole message came last, and when bytes were found last in those that are not whole. */
-  #wholeAt: number;
+  #wholeAt = NaN;
   #readAt: number | undefined;
   readonly #alarms: Alarms;
   /** Until the session is open: what keeps the process alive for it. */

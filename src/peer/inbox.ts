@@ -10,7 +10,9 @@ import type { Bytes } from "../base/types.ts";
 import type { Message } from "../contract/types.ts";
 import { isPromiseLike, RESOLVED } from "../base/resolved.ts";
 import { Fifo } from "../base/fifo.ts";
+import { decodeMessage } from "./bodies.ts";
 import type { Interception } from "./interceptors.ts";
+import type { AnySerializer, MessageHandler } from "./owner.ts";
 import type { AnyPeer } from "./peer.ts";
 
 /** Takes credit back for what was consumed. */
@@ -19,18 +21,16 @@ export interface Creditor {
   consumed(cost: number): void;
 }
 
-/** What an inbox needs of its peer. */
+/** What an inbox needs of its peer, which is the same for as long as it lives. */
 export interface InboxHost {
-  /** Gives the value of a body, now or later; throws or rejects when it is none. */
-  decode(payload: Bytes, topic: string): unknown;
+  /** Makes values of bodies. */
+  readonly serializer: AnySerializer;
   /** What stands between a message and the application. */
   readonly interception: Pick<Interception, "receive">;
-  /** The peer as the application knows it. */
+  /** The peer as the application knows it, once there are messages. */
   peer(): AnyPeer;
-  /** Whether the application has given a callback. */
-  readonly listens: boolean;
-  /** Calls it. */
-  take(message: Message<unknown>): unknown;
+  /** The callback, if the application has given one. */
+  readonly listener: MessageHandler | undefined;
   /** Takes what the callback throws. */
   report(error: unknown): void;
   /** Takes what the decoder throws: the message is dropped. */
@@ -50,6 +50,11 @@ type Result = IteratorResult<Message<unknown>, undefined>;
 /** The inbox of one peer. */
 export class Inbox {
   readonly #host: InboxHost;
+  /** What each message needs is kept here: a thousand peers may get one message each in a turn. */
+  readonly #listener: MessageHandler | undefined;
+  readonly #serializer: AnySerializer;
+  readonly #receive: Interception["receive"];
+  #peer: AnyPeer | undefined;
   readonly #items = new Fifo<Item>();
   #busy = false;
   /** A loop's message is being prepared, which takes time. */
@@ -61,6 +66,9 @@ export class Inbox {
 
   constructor(host: InboxHost) {
     this.#host = host;
+    this.#listener = host.listener;
+    this.#serializer = host.serializer;
+    this.#receive = host.interception.receive;
   }
 
   /** Items that wait. */
@@ -70,7 +78,7 @@ export class Inbox {
 
   /** Whether somebody takes messages, or has begun to. */
   get hasReader(): boolean {
-    return this.#host.listens || this.#reader !== undefined;
+    return this.#listener !== undefined || this.#reader !== undefined;
   }
 
   /**
@@ -78,7 +86,7 @@ export class Inbox {
    * gets it at once: it is no item then.
    */
   push(topic: string, payload: Bytes, cost: number, creditor: Creditor): boolean {
-    const { listens } = this.#host;
+    const listens = this.#listener !== undefined;
     if (!listens || this.#busy) {
       this.#items.push({ topic, payload, cost, creditor });
       if (!listens) this.#reader?.wake();
@@ -93,14 +101,14 @@ export class Inbox {
 
   /** Runs `hook` once every message before it has been handled by `onMessage`. */
   hook(hook: () => void): void {
-    if (!this.#host.listens) return hook();
+    if (this.#listener === undefined) return hook();
     this.#items.push(hook);
     if (!this.#busy) this.#run();
   }
 
   /** The messages, for one reader at a time. Leaving the loop closes nothing. */
   messages(): AsyncIterable<Message<unknown>> {
-    if (this.#host.listens) {
+    if (this.#listener !== undefined) {
       throw new TypeError("Cannot iterate messages as 'onMessage' was given and takes them all");
     }
     return { [Symbol.asyncIterator]: () => this.#read() };
@@ -161,14 +169,15 @@ export class Inbox {
   }
 
   #give(message: Message<unknown>): unknown {
-    const host = this.#host;
+    const listener = this.#listener;
+    const receive = this.#receive;
     try {
-      const { receive } = host.interception;
-      if (receive === undefined) return host.take(message);
+      const peer = this.#peer ??= this.#host.peer();
+      if (receive === undefined) return listener?.(message, peer);
       const { body, topic } = message;
-      return receive({ body, topic, peer: host.peer() }, () => host.take(message));
+      return receive({ body, topic, peer }, () => listener?.(message, peer));
     } catch (error) {
-      host.report(error);
+      this.#host.report(error);
       return undefined;
     }
   }
@@ -225,7 +234,7 @@ export class Inbox {
   /** The message for a loop, now or later; never rejects. */
   #prepare({ topic, payload }: Entry): MaybeLater<Message<unknown> | undefined> {
     const message = this.#decode(topic, payload);
-    const { interception: { receive } } = this.#host;
+    const receive = this.#receive;
     if (message === undefined || receive === undefined) return message;
     if (!(message instanceof Promise)) return this.#pass(message, receive);
     return message.then((message) => message && this.#pass(message, receive));
@@ -254,7 +263,7 @@ export class Inbox {
 
   #decode(topic: string, payload: Bytes): MaybeLater<Message<unknown> | undefined> {
     try {
-      const body = this.#host.decode(payload, topic);
+      const body = decodeMessage(this.#serializer, topic, payload);
       if (body === payload || !isPromiseLike(body)) return { body, topic };
       return Promise.resolve(body).then((body) => ({ body, topic }), (error) => {
         this.#host.undecodable(error);

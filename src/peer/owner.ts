@@ -50,12 +50,13 @@ export interface AnySerializer extends PlainSerializer {
   readonly description: (() => Description) | undefined;
 }
 
+/** What the application takes messages with. */
+export type MessageHandler = (message: Message<unknown>, peer: AnyPeer) => unknown;
+
 /** Who owns a core, and decides what its ends mean. */
 export interface CoreOwner {
-  /** Whether the application has given a callback for messages; else it iterates. */
-  readonly listens: boolean;
-  /** A message for that callback. */
-  onMessage(message: Message<unknown>): unknown;
+  /** The application's callback for messages; without one it iterates. Is asked for once per peer. */
+  readonly onMessage: MessageHandler | undefined;
   /** The peer, as the application knows it. */
   peer(): AnyPeer;
   /** What the application answers calls of a method with, whichever peer makes them. */

@@ -11,19 +11,24 @@ import type { Clock, Queued } from "../base/types.ts";
 import { ProtocolError, type VnetError } from "../base/errors.ts";
 import type { CloseInfo } from "../base/lifecycle.ts";
 import { RESOLVED } from "../base/resolved.ts";
-import type { Message } from "../contract/types.ts";
 import type { CallMachine } from "../session/call_machine.ts";
 import type { RequestLane } from "../session/calls.ts";
 import type { Backlog } from "../session/events.ts";
 import type { ByteBudget, Outbox } from "../session/outbox.ts";
-import { decodeMessage } from "./bodies.ts";
 import type { AnyHandler } from "./call_options.ts";
 import { type CallsHost, PeerCalls } from "./calls.ts";
 import type { SessionDriver } from "./driver.ts";
 import { Inbox, type InboxHost } from "./inbox.ts";
 import type { Interception } from "./interceptors.ts";
 import type { LimitName, SessionSettings } from "./options.ts";
-import type { AnySerializer, CoreOptions, CoreOwner, DropPolicy, PeerState } from "./owner.ts";
+import type {
+  AnySerializer,
+  CoreOptions,
+  CoreOwner,
+  DropPolicy,
+  MessageHandler,
+  PeerState,
+} from "./owner.ts";
 import type { AnyPeer } from "./peer.ts";
 import type { PeerLog } from "./peer_log.ts";
 import { SendQueue, type SendQueueHost } from "./send_queue.ts";
@@ -175,8 +180,8 @@ export abstract class PeerParts
     return Math.max(maxQueuedBytes, maxMessageLength);
   }
 
-  get listens(): boolean {
-    return this.owner.listens;
+  get listener(): MessageHandler | undefined {
+    return this.owner.onMessage;
   }
 
   abstract sendRefusal(): VnetError | undefined;
@@ -210,14 +215,6 @@ export abstract class PeerParts
 
   nextOrder(): number {
     return this.#order++;
-  }
-
-  decode(payload: Uint8Array<ArrayBuffer>, topic: string): unknown {
-    return decodeMessage(this.options.serializer, topic, payload);
-  }
-
-  take(message: Message<unknown>): unknown {
-    return this.owner.onMessage(message);
   }
 
   undecodable(cause: unknown): void {

@@ -13,9 +13,8 @@ import type { Transport } from "../base/types.ts";
 import { type CloseCode, ClosedError, ConnectError, LimitError } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
 import type { TlsInfo } from "../base/tls.ts";
-import type { Message } from "../contract/types.ts";
 import { PeerCore } from "../peer/core.ts";
-import type { CoreOwner, DropPolicy } from "../peer/owner.ts";
+import type { CoreOwner, DropPolicy, MessageHandler } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { escaped, printable } from "../peer/hooks.ts";
 import type { LimitName } from "../peer/options.ts";
@@ -80,12 +79,8 @@ export class Admission implements CoreOwner {
     return this.#peer;
   }
 
-  get listens(): boolean {
-    return this.hub.options.onMessage !== undefined;
-  }
-
-  onMessage(message: Message<unknown>): unknown {
-    return this.#peer && this.hub.options.onMessage?.(message, this.#peer);
+  get onMessage(): MessageHandler | undefined {
+    return this.hub.options.onMessage;
   }
 
   handler(method: string): AnyHandler | undefined {

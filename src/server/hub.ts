@@ -10,12 +10,17 @@ import type { Bytes, Logger, Runtime, Transport, TransportListener } from "../ba
 import { Addr } from "../base/addr.ts";
 import type { CloseCode, ConnectError } from "../base/errors.ts";
 import type { CloseInfo, CloseOptions, DrainInfo } from "../base/lifecycle.ts";
-import type { Message } from "../contract/types.ts";
 import { Alarms } from "../peer/alarms.ts";
 import { inWords } from "../peer/abort_with.ts";
 import { GRACE, inCounts } from "../peer/drain.ts";
 import type { PeerCore } from "../peer/core.ts";
-import type { AnySerializer, CoreOptions, DropPolicy, SendOptions } from "../peer/owner.ts";
+import type {
+  AnySerializer,
+  CoreOptions,
+  DropPolicy,
+  MessageHandler,
+  SendOptions,
+} from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
 import { HandlerTable } from "../peer/calls.ts";
 import { EventStream } from "../peer/event_stream.ts";
@@ -64,7 +69,7 @@ export interface HubOptions {
   readonly methods: Readonly<Record<string, AnyHandler>> | undefined;
   readonly interception: Interception;
   readonly onConnect: ((peer: HubPeer) => unknown) | undefined;
-  readonly onMessage: ((message: Message<unknown>, peer: HubPeer) => unknown) | undefined;
+  readonly onMessage: MessageHandler | undefined;
   readonly onDisconnect: ((info: CloseInfo, peer: HubPeer) => unknown) | undefined;
 }
 

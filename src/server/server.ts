@@ -301,7 +301,7 @@ export async function startServer<C extends AnyContract, D>(
     interception: intercept(options.interceptors),
     onEvent: onEvent && ((event) => onEvent(taken(event))),
     onConnect: onConnect && ((peer) => onConnect(taken(peer))),
-    onMessage: onMessage && ((message, peer) => onMessage(taken(message), taken(peer))),
+    onMessage: taken(onMessage),
     onDisconnect: onDisconnect && ((info, peer) => onDisconnect(info, taken(peer))),
   });
   const server: Server<C, D> = new ServerFace<C, D>(hub, serializer);

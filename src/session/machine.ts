@@ -51,10 +51,11 @@ export class SessionMachine implements FrameHandler {
   readonly #exchange: Exchange;
   #phase: "handshake" | "open" | "closed" = "handshake";
   #farewell: ((out: OutBuffer) => void) | undefined;
-  #now: number;
+  // In a field that begins as `undefined` the engine would make an object of each fraction.
+  #now = NaN;
   /** When bytes came and went last, and whether some are still being written. */
-  #heardAt: number;
-  #wroteAt: number;
+  #heardAt = NaN;
+  #wroteAt = NaN;
   #writing = false;
 
   /** `preface`: whether one travels first, as on byte transports. */
