@@ -38,6 +38,8 @@ export class OutBuffer implements ByteWriter {
   #position = 0;
   #doneBytes = 0;
   readonly #done: Uint8Array[] = [];
+  /** The view that was needed last, of the front of `buffer`: a heartbeat is as long as the one before. */
+  #front: Bytes = EMPTY;
 
   /** Bytes written since the last `reset`. */
   get length(): number {
@@ -115,7 +117,14 @@ export class OutBuffer implements ByteWriter {
     return this.#done;
   }
 
-  /** All bytes in one piece: for tests, and for transports that carry messages. */
+  /** All bytes in one piece, which is no copy where they are few. Valid as `pieces` are. */
+  inOnePiece(): Bytes {
+    return this.#doneBytes === 0 && this.#start === 0
+      ? this.#frontOf(this.#position)
+      : this.toBytes();
+  }
+
+  /** A copy of all bytes in one piece: for tests, and for transports that carry messages. */
   toBytes(): Bytes {
     const whole = new Uint8Array(this.length);
     let at = 0;
@@ -138,13 +147,23 @@ export class OutBuffer implements ByteWriter {
   release(): void {
     this.reset();
     this.buffer = EMPTY;
+    this.#front = EMPTY;
   }
 
   #finishPiece(): void {
     if (this.#position === this.#start) return;
-    this.#done.push(this.buffer.subarray(this.#start, this.#position));
+    this.#done.push(this.#start === 0 ? this.#frontOf(this.#position) : this.#view());
     this.#doneBytes += this.#position - this.#start;
     this.#start = this.#position;
+  }
+
+  #view(): Bytes {
+    return this.buffer.subarray(this.#start, this.#position);
+  }
+
+  #frontOf(length: number): Bytes {
+    if (this.#front.length !== length) this.#front = this.buffer.subarray(0, length);
+    return this.#front;
   }
 
   /** What is written stays where it is, since pieces may already point to it. */
@@ -152,6 +171,7 @@ export class OutBuffer implements ByteWriter {
     this.#finishPiece();
     const next = Math.min(MAX_SIZE, Math.max(FIRST_SIZE, this.buffer.length * 2));
     this.buffer = new Uint8Array(Math.max(next, count));
+    this.#front = EMPTY;
     this.#start = 0;
     this.#position = 0;
   }

@@ -144,25 +144,36 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
     const rest = machine.receive(buffer, start, end, now);
     this.#host.onRead(rest - start);
     if (machine.holdup !== undefined) this.#hold(machine.holdup);
-    if (machine.stirred) this.flush();
+    // A sign of life is all that there is to say: it need not wait for more, and the next one is far.
+    const beats = machine.stirred && machine.beats;
+    if (beats) this.link.wake(true);
+    if (machine.stirred && !beats) this.flush();
     else this.#rearm(now);
     return rest;
   }
 
   nextOutput(): OutBuffer | undefined {
     // A look at the clock costs as much as a frame.
-    if (!this.machine.hasOutput) return this.#writtenAll();
+    if (!this.machine.hasOutput) return undefined;
     const output = this.#output ??= takeOutBuffer();
-    this.machine.fill(output, this.#clock.now());
-    if (output.length === 0) return this.#writtenAll();
+    const now = this.#clock.now();
+    this.machine.fill(output, now);
+    if (output.length === 0) {
+      this.#writtenAll();
+      return undefined;
+    }
     if (output.length > QUIET) this.#busy = true;
-    this.#arm();
+    this.#rearm(now);
     return output;
   }
 
   wrote(bytes: number): void {
-    if (this.link.inFlight > 0) this.machine.wrote(this.#clock.now());
-    else this.machine.idle();
+    if (this.link.inFlight > 0) {
+      this.machine.wrote(this.#clock.now());
+    } else {
+      this.machine.idle();
+      this.#writtenAll();
+    }
     this.#host.onWrote(bytes);
   }
 
@@ -220,7 +231,7 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
   }
 
   /** Nothing is being written: others may have the memory for it. */
-  #writtenAll(): undefined {
+  #writtenAll(): void {
     if (this.#output !== undefined && giveOutBuffer(this.#output)) this.#output = undefined;
   }
 
@@ -258,11 +269,13 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
     this.#busy = false;
     this.#lookAtParts();
     this.machine.handleTimeout(this.#clock.now());
-    this.flush();
+    if (this.machine.hasOutput) this.link.wake(true);
+    this.#arm();
   }
 
   /** Half a message is a sign of life and of progress as well; one that is never whole is none for long. */
   #lookAtParts(): void {
+    if (this.link.bytes) return;
     const { readAt, wroteAt } = this.link;
     if (readAt > Math.max(this.#readAt ?? -Infinity, this.#wholeAt)) {
       this.#readAt = readAt;

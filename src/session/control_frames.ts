@@ -34,7 +34,8 @@ export class ControlFrames {
   readonly #pings = new Pings();
   /** How long without a round trip is too long, in ms. */
   readonly #measureEvery: number;
-  #measuredAt: number;
+  /** When the round trip was measured last, or should have been. */
+  measuredAt: number;
   #goaway: ((out: OutBuffer) => void) | undefined;
   #leaving = false;
 
@@ -43,7 +44,7 @@ export class ControlFrames {
     this.#events = events;
     this.#credit = credit;
     this.#measureEvery = 3 * interval;
-    this.#measuredAt = now;
+    this.measuredAt = now;
   }
 
   /** Tracked frames of the other end that were accepted. */
@@ -88,6 +89,12 @@ export class ControlFrames {
       this.#goaway !== undefined;
   }
 
+  /** Whether a PONG is owed, and nothing beside it. */
+  get beats(): boolean {
+    return this.#pings.pongDue && this.#pings.dueAt === Infinity && !this.acks.due &&
+      this.#goaway === undefined;
+  }
+
   /** When there will be. What is due already waits for the present write: no timer would speed it up. */
   nextTimeout(now: number): number {
     const { dueAt } = this.#pings;
@@ -103,10 +110,11 @@ export class ControlFrames {
   write(out: OutBuffer, now: number): void {
     this.#goaway?.(out);
     this.#goaway = undefined;
-    // A busy link never pings for its heartbeat; now and then it does to measure the round trip.
-    if (now - this.#measuredAt > this.#measureEvery) {
-      this.#measuredAt = now;
-      this.#pings.request();
+    // A busy link never pings for its heartbeat; now and then it does to measure the round trip. A quiet
+    // one has a PING of its heartbeat for that: with an answer to one it would cost a write and a read.
+    if (now - this.measuredAt > this.#measureEvery && !this.#pings.pongDue) {
+      this.measuredAt = now;
+      this.#pings.requestNow(now);
     }
     const ping = this.#pings.takePing(now);
     if (ping !== undefined) control.encodePing(out, ping, this.count);
@@ -141,7 +149,7 @@ export class ControlFrames {
         this.#credit.accepted(recvSeq);
         const roundTrip = this.#pings.pong(opaque, now);
         if (roundTrip === undefined) return true;
-        this.#measuredAt = now;
+        this.measuredAt = now;
         this.#events.onPong(opaque, roundTrip);
         return true;
       }

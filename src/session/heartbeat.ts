@@ -11,6 +11,8 @@
  *
  * 4. One PING does for both ends, as its PONG shows life both ways. So the client sends what it owes a
  *    little early: else both ends, which tend to have the same interval, would send one at once.
+ * 5. Who has not measured the round trip for three intervals is earlier still, and does so with the PING
+ *    that one of both has to send anyway.
  *
  * Knows no clock and no socket: `now` is an argument, and the driver asks when to wake it.
  */
@@ -20,8 +22,11 @@ import type { Side } from "../base/types.ts";
 /** What is to be done. */
 export type HeartbeatAction = "none" | "ping" | "dead";
 
-/** So much of its interval a client is early. */
-const EARLY = 1 / 16;
+/** So much of its interval a client is early, and so much who has to measure. */
+const EARLY = 1 / 32;
+const TO_MEASURE = 1 / 16;
+/** After so many intervals a measurement is due. */
+const MEASURED_FOR = 3;
 
 /** The heartbeat of one link. */
 export class Heartbeat {
@@ -46,6 +51,11 @@ export class Heartbeat {
     this.#lastReceived = now;
   }
 
+  /** For how long the other end may be silent, in ms. */
+  get longest(): number {
+    return this.#interval + this.#timeout;
+  }
+
   /** Bytes went out, at `at` last. May be told late, and again. */
   sent(at: number): void {
     if (at > this.#lastSent) this.#lastSent = at;
@@ -58,17 +68,20 @@ export class Heartbeat {
     this.#askedAt = undefined;
   }
 
-  /** When `handleTimeout` wants to be called. Calling it early or twice does nothing. */
-  nextTimeout(): number {
+  /**
+   * When `handleTimeout` wants to be called. Calling it early or twice does nothing. `measuredAt`: when
+   * the last round trip was measured.
+   */
+  nextTimeout(measuredAt = Infinity): number {
     const owed = this.#askedAt === undefined
       ? this.#lastReceived + this.#interval
       : this.#askedAt + this.#timeout;
-    return Math.min(this.#lastSent + this.#owed, owed);
+    return Math.min(this.#showsAt(measuredAt), owed);
   }
 
   /** Says what to do at `now`. After "ping" the driver sends one. */
-  handleTimeout(now: number): HeartbeatAction {
-    const stalled = now - this.nextTimeout() > this.#timeout / 2;
+  handleTimeout(now: number, measuredAt = Infinity): HeartbeatAction {
+    const stalled = now - this.nextTimeout(measuredAt) > this.#timeout / 2;
     if (this.#askedAt !== undefined && now >= this.#askedAt + this.#timeout) {
       if (!stalled) return "dead";
       this.#askedAt = now;
@@ -77,9 +90,16 @@ export class Heartbeat {
     }
     const silent = this.#askedAt === undefined && now >= this.#lastReceived + this.#interval;
     if (silent) this.#askedAt = now;
-    if (!silent && now < this.#lastSent + this.#owed) return "none";
+    if (!silent && now < this.#showsAt(measuredAt)) return "none";
     // The ping itself may be stuck behind a blocked write: it must not be asked for again each moment.
     this.#lastSent = now;
     return "ping";
+  }
+
+  /** When we have to show life. */
+  #showsAt(measuredAt: number): number {
+    const dueAt = measuredAt + MEASURED_FOR * this.#interval;
+    const early = this.#lastSent + this.#interval * (1 - TO_MEASURE);
+    return Math.min(this.#lastSent + this.#owed, Math.max(dueAt, early));
   }
 }

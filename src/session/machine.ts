@@ -66,12 +66,11 @@ export class SessionMachine implements FrameHandler {
     life: LifeEvents,
     now: number,
   ) {
-    const { side, limits, heartbeat, frameTimeout, rates } = settings;
+    const { side, limits, heartbeat, handshakeTimeout, frameTimeout, serializer, rates } = settings;
     this.#settings = settings;
     this.#host = host;
     this.#life = life;
     this.#now = this.#heardAt = this.#wroteAt = now;
-    const { handshakeTimeout, serializer } = settings;
     this.#handshake = new Handshake(side, preface, serializer, now + handshakeTimeout);
     this.#intake = new Intake(frameTimeout, rates, now);
     this.#counted = this.#intake.limited ? this.#intake : undefined;
@@ -250,6 +249,11 @@ export class SessionMachine implements FrameHandler {
       (this.#control.hasOutput(this.#now) || this.#exchange.hasOutput);
   }
 
+  /** Whether all that `fill` would write is the answer to a PING. */
+  get beats(): boolean {
+    return this.#phase === "open" && this.#control.beats && !this.#exchange.hasOutput;
+  }
+
   /** When `handleTimeout` wants to be called. */
   nextTimeout(): number {
     if (this.#phase === "closed") return this.#writeAt;
@@ -260,7 +264,7 @@ export class SessionMachine implements FrameHandler {
       this.#control.nextTimeout(this.#now),
       this.#intake.frameAt,
       this.#writeAt,
-      this.#informed?.nextTimeout() ?? Infinity,
+      this.#informed?.nextTimeout(this.#control.measuredAt) ?? Infinity,
     );
   }
 
@@ -381,13 +385,12 @@ export class SessionMachine implements FrameHandler {
   }
 
   #beat(now: number): void {
-    const { heartbeat } = this.#settings;
-    const action = this.#informed?.handleTimeout(now);
-    if (action === undefined || heartbeat === false) return;
+    const heartbeat = this.#informed;
+    const action = heartbeat?.handleTimeout(now, this.#control.measuredAt);
     if (action === "ping") this.#control.ping();
     if (action !== "dead") return;
-    const silence = heartbeat.interval + heartbeat.timeout;
-    this.close("HEARTBEAT_TIMEOUT", `The other end was silent for ${silence} ms`, "network");
+    const reason = `The other end was silent for ${heartbeat?.longest} ms`;
+    this.close("HEARTBEAT_TIMEOUT", reason, "network");
   }
 
   #sayClose(code: CloseCode, reason: string): void {

@@ -29,6 +29,11 @@ export class Pings {
     return this.#next;
   }
 
+  /** Wants one if it may be sent at once. */
+  requestNow(now: number): void {
+    if (now >= this.#sentAt + SPACING) this.#due = true;
+  }
+
   /** When the PING that is wanted may go out; `Infinity` when none is wanted. */
   get dueAt(): number {
     return this.#due ? this.#sentAt + SPACING : Infinity;

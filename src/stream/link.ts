@@ -72,8 +72,8 @@ export interface Link {
   readonly free: boolean;
   /** Writes this at once; where messages flow, as one. Only while `free`. */
   write(bytes: Bytes): void;
-  /** Says that there is output. */
-  wake(): void;
+  /** Says that there is output. `alone`: nothing will be added to it in this turn. */
+  wake(alone?: boolean): void;
   /** Writes what there is, ends this direction, waits for the other end to end its own, closes. */
   finish(): Promise<void>;
   /** Closes now. */
@@ -129,8 +129,8 @@ abstract class BaseLink implements Link, OutputSource {
     this.#loop?.write(bytes);
   }
 
-  wake(): void {
-    this.#loop?.wake();
+  wake(alone = false): void {
+    this.#loop?.wake(alone);
   }
 
   async finish(): Promise<void> {

@@ -15,7 +15,10 @@ import { RESOLVED } from "../base/resolved.ts";
 
 /** Where output comes from. */
 export interface OutputSource {
-  /** What to write next, or `undefined` when there is nothing. The loop resets it once written. */
+  /**
+   * What to write next, or `undefined` when there is nothing. The loop resets it once it is written, and
+   * then says so.
+   */
   nextOutput(): OutBuffer | undefined;
   /** That many bytes have just been written. */
   wrote?(bytes: number): void;
@@ -32,6 +35,7 @@ const QUIET = 4;
 const OFTEN = 16;
 /** So many at most: who never stops to produce must not keep the rest waiting. */
 const LONGEST = 1_024;
+const NOTHING = new Uint8Array(0);
 
 /** Pumps an {@linkcode OutputSource} into a transport. */
 export class WriteLoop {
@@ -77,12 +81,16 @@ export class WriteLoop {
     this.#turnBegan = true;
   }
 
-  /** Says that there is output: it goes out at the end of this turn, or after the present write. */
-  wake(): void {
+  /**
+   * Says that there is output: it goes out at the end of this turn, or after the present write. `alone`:
+   * nothing will be added to it in this turn, so it may go at once.
+   */
+  wake(alone = false): void {
     this.#woken = true;
     if (this.#state !== "idle") return;
     this.#state = "scheduled";
-    this.#run();
+    if (alone) this.#runNow();
+    else this.#run();
   }
 
   /** Resolves when nothing is being written and nothing waits to be, or when no more can be. */
@@ -99,17 +107,43 @@ export class WriteLoop {
     this.#settle();
   }
 
-  /** Never rejects, as `#run`. */
-  async #writeNow(bytes: Uint8Array): Promise<void> {
+  /** Writes what there is, without waiting for more. */
+  #runNow(): void {
+    const output = this.#source.nextOutput();
+    if (this.#stopped()) return;
+    this.#woken = false;
+    this.#turnBegan = false;
+    if (output === undefined) {
+      this.#state = "idle";
+      return;
+    }
+    this.#state = "writing";
+    this.#writeNow(output.inOnePiece(), output);
+  }
+
+  /** Without an async function, which costs as much memory for a moment as the write itself. */
+  #writeNow(bytes: Uint8Array, output?: OutBuffer): void {
     this.#inFlight = bytes.length;
     try {
-      for (let rest = bytes; rest.length > 0; rest = rest.subarray(rest.length - this.#inFlight)) {
-        const count = await this.#transport.write(rest);
-        if (this.#stopped()) return;
-        this.#inFlight -= count;
-        this.#source.wrote?.(count);
-        if (this.#inFlight === 0) break;
-      }
+      this.#transport.write(bytes).then(
+        (count) => this.#wroteNow(count, bytes, output),
+        (error) => this.#fail(error),
+      );
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Never throws: its failure is told to the source. */
+  #wroteNow(count: number, bytes: Uint8Array, output: OutBuffer | undefined): void {
+    if (this.#stopped()) return;
+    try {
+      this.#inFlight -= count;
+      const rest = this.#inFlight;
+      if (rest === 0) output?.reset();
+      this.#source.wrote?.(count);
+      if (this.#stopped()) return;
+      if (rest > 0) return this.#writeNow(bytes.subarray(count), output);
       this.#state = "idle";
       if (this.#woken || this.#idleWaiters !== undefined) this.wake();
     } catch (error) {
@@ -141,17 +175,19 @@ export class WriteLoop {
         this.#turnBegan = false;
         this.#state = "writing";
         this.#inFlight = output.length;
-        for (let piece of output.pieces()) {
+        const pieces = output.pieces();
+        for (let i = 0; i < pieces.length; i++) {
+          let piece = pieces[i] ?? NOTHING;
           while (piece.length > 0) {
             const count = await this.#transport.write(piece);
             if (this.#stopped()) return;
             this.#inFlight -= count;
+            if (this.#inFlight === 0) output.reset();
             this.#source.wrote?.(count);
             if (count === piece.length) break;
             piece = piece.subarray(count);
           }
         }
-        output.reset();
       }
       this.#state = "idle";
       this.#settle();

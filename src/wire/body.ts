@@ -101,12 +101,14 @@ export function readUint32(buffer: Bytes, at: number): number {
 /** Eight bytes, big-endian, that must be a safe integer. */
 export function readUint64(buffer: Bytes, at: number, frame: string, field: string): number {
   const high = readUint32(buffer, at);
+  // Mostly, and then it is no floating-point number that the engine has to allocate.
+  if (high === 0) return readUint32(buffer, at + 4);
   if (high > MAX_HIGH_WORD) throw badFrame(frame, `its ${field} must be at most 2^53-1`);
   return high * TWO_32 + readUint32(buffer, at + 4);
 }
 
 /** Writes a safe integer as eight bytes. */
 export function writeUint64(out: { uint32(value: number): void }, value: number): void {
-  out.uint32(Math.floor(value / TWO_32));
+  out.uint32(value < TWO_32 ? 0 : Math.floor(value / TWO_32));
   out.uint32(value >>> 0);
 }
