@@ -52,7 +52,7 @@ export class Heartbeat {
   }
 
   /** For how long the other end may be silent, in ms. */
-  get longest(): number {
+  get most(): number {
     return this.#interval + this.#timeout;
   }
 

@@ -385,12 +385,11 @@ export class SessionMachine implements FrameHandler {
   }
 
   #beat(now: number): void {
-    const heartbeat = this.#informed;
-    const action = heartbeat?.handleTimeout(now, this.#control.measuredAt);
+    const beat = this.#informed;
+    const action = beat?.handleTimeout(now, this.#control.measuredAt);
     if (action === "ping") this.#control.ping();
     if (action !== "dead") return;
-    const reason = `The other end was silent for ${heartbeat?.longest} ms`;
-    this.close("HEARTBEAT_TIMEOUT", reason, "network");
+    this.close("HEARTBEAT_TIMEOUT", `The other end was silent for ${beat?.most} ms`, "network");
   }
 
   #sayClose(code: CloseCode, reason: string): void {
