@@ -283,7 +283,7 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
         this.machine.receive(NOTHING, 0, 0, readAt);
       }
     }
-    if (wroteAt > this.machine.wroteAt) this.machine.wrote(wroteAt);
+    this.machine.wrote(wroteAt);
   }
 
   #disarm(): void {

@@ -17,8 +17,8 @@ import type { PeerCore } from "../peer/core.ts";
 import type {
   AnySerializer,
   CoreOptions,
+  CoreOwner,
   DropPolicy,
-  MessageHandler,
   SendOptions,
 } from "../peer/owner.ts";
 import type { AnyHandler } from "../peer/call_options.ts";
@@ -69,14 +69,13 @@ export interface HubOptions {
   readonly methods: Readonly<Record<string, AnyHandler>> | undefined;
   readonly interception: Interception;
   readonly onConnect: ((peer: HubPeer) => unknown) | undefined;
-  readonly onMessage: MessageHandler | undefined;
+  readonly onMessage: CoreOwner["onMessage"];
   readonly onDisconnect: ((info: CloseInfo, peer: HubPeer) => unknown) | undefined;
 }
 
 type ConnectionLimit = "maxConnections" | "maxConnectionsPerHost" | "maxUnregistered";
 
 const SPREAD = 5_000;
-const NOBODY: ReadonlySet<AnyPeer> = new Set();
 
 /** A server. */
 export class Hub implements AcceptEvents {
@@ -389,9 +388,9 @@ export class Hub implements AcceptEvents {
   }
 
   *#receivers({ group, except }: BroadcastOptions): Generator<[HubPeer, PeerCore]> {
-    const out = except === undefined ? NOBODY : asSet(except);
+    const out = except && asSet(except);
     if (group === undefined) {
-      for (const [peer, { core }] of this.#admitted) if (!out.has(peer)) yield [peer, core];
+      for (const [peer, { core }] of this.#admitted) if (!out?.has(peer)) yield [peer, core];
       return;
     }
     const seen = new Set<AnyPeer>(out);

@@ -19,17 +19,11 @@ const ALONE = 4_096;
 export const ACK_TIMEOUT = 10_000;
 
 /** The acknowledgements that one link owes. */
-export class Acks {
-  readonly #received = new ReceiveCount();
+export class Acks extends ReceiveCount {
   #unacked = 0;
   #asked = false;
   /** When the first frame came that is not acknowledged; `Infinity`: none is. */
   #since = Infinity;
-
-  /** Tracked frames that were received. */
-  get count(): number {
-    return this.#received.count;
-  }
 
   /** Whether an ACK is to go out, if need be by itself. */
   get due(): boolean {
@@ -43,7 +37,7 @@ export class Acks {
 
   /** Counts a tracked frame; `false` for one that was counted before. @throws {ProtocolError} */
   accept(seq: number, now: number): boolean {
-    const arrival = this.#received.accept(seq);
+    const arrival = this.judge(seq);
     if (arrival === "gap") {
       const next = `its number must be the next: current value is ${seq}`;
       throw new ProtocolError("PROTOCOL", `Cannot take frame as ${next}`);
@@ -53,15 +47,10 @@ export class Acks {
     return true;
   }
 
-  /** The number of the tracked frame that comes next. */
-  get next(): number {
-    return this.#received.next;
-  }
-
   /** Counts tracked frames that came one after the other with the numbers from `next` on. */
   accepted(count: number, now: number): void {
     if (count === 0) return;
-    this.#received.count += count;
+    this.count += count;
     if (this.#unacked === 0) this.#since = now;
     this.#unacked += count;
   }

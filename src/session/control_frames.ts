@@ -57,21 +57,6 @@ export class ControlFrames {
     return this.#leaving;
   }
 
-  /** Whether an ACK is to be written, if need be by itself. */
-  get ackDue(): boolean {
-    return this.acks.due;
-  }
-
-  /** Counts a tracked frame; `false` for one that was counted before. @throws {ProtocolError} */
-  accept(seq: number, now: number): boolean {
-    return this.acks.accept(seq, now);
-  }
-
-  /** Wants an ACK with what is written next. */
-  requestAck(): void {
-    this.acks.request();
-  }
-
   /** Wants a PING; the PONG that answers it has this number or a later one. */
   ping(): number {
     return this.#pings.request();

@@ -61,7 +61,7 @@ export class Exchange implements CreditPorts {
 
   /** Whether a grant should be told now. */
   get grantDue(): boolean {
-    return this.#incoming?.grantDue ?? false;
+    return this.#incoming?.due ?? false;
   }
 
   /** Takes a MSG frame; tells whether a view of it was given away. @throws {ProtocolError} */
@@ -120,7 +120,7 @@ export class Exchange implements CreditPorts {
   // ── CreditPorts ──
 
   takeGrant(): number {
-    return this.#incoming?.takeGrant() ?? this.#settings.limits.recvBytes;
+    return this.#incoming?.advertise() ?? this.#settings.limits.recvBytes;
   }
 
   grant(limitBytes: number): void {

@@ -23,3 +23,9 @@ export function foreignError(error: ProtocolError, seen: Uint8Array): ProtocolEr
   const reason = `The other end speaks ${spoken}, not vnet`;
   return new ProtocolError(error.code, reason, { cause: error });
 }
+
+/** How a link has ended that nobody took leave of; `open`: the session was. */
+export function endInWords(error: unknown, open: boolean): string {
+  const how = error === undefined ? "closed without a word" : "lost";
+  return `The link was ${how}${open ? "" : " before the session was open"}`;
+}

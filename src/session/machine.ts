@@ -18,6 +18,7 @@ import { Flag, FrameType, PRE_WELCOME_MAX } from "../wire/constants.ts";
 import { decodeSkip } from "../wire/call.ts";
 import * as control from "../wire/control.ts";
 import type { Hello, Welcome, WireLimits } from "../wire/handshake.ts";
+import type { Acks } from "./acks.ts";
 import type { Cast } from "./cast.ts";
 import type { CallMachine } from "./call_machine.ts";
 import { ControlFrames } from "./control_frames.ts";
@@ -26,7 +27,7 @@ import { Exchange } from "./exchange.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Intake } from "./intake.ts";
-import { foreignError, linkError } from "./link_error.ts";
+import { endInWords, foreignError, linkError } from "./link_error.ts";
 import type { Holdup } from "./rate.ts";
 
 /** The machine. */
@@ -44,6 +45,7 @@ export class SessionMachine implements FrameHandler {
   #handshake: Handshake | undefined;
   readonly #heartbeat: Heartbeat | undefined;
   readonly #control: ControlFrames;
+  readonly #acks: Acks;
   readonly #intake: Intake;
   /** The same where frames are to be counted: nothing else may cost anything per frame. */
   readonly #counted: Intake | undefined;
@@ -74,12 +76,13 @@ export class SessionMachine implements FrameHandler {
     this.#handshake = new Handshake(side, preface, serializer, now + handshakeTimeout);
     this.#intake = new Intake(frameTimeout, rates, now);
     this.#counted = this.#intake.limited ? this.#intake : undefined;
-    const remote = side === "client" ? "server" : "client";
-    this.#reader = new FrameReader(this, remote, Math.min(PRE_WELCOME_MAX, limits.maxFrame));
+    const shortest = Math.min(PRE_WELCOME_MAX, limits.maxFrame);
+    this.#reader = new FrameReader(this, side === "client" ? "server" : "client", shortest);
     this.#heartbeat = heartbeat === false ? undefined : new Heartbeat(now, heartbeat, side);
     this.#exchange = new Exchange(settings, host);
     const interval = heartbeat === false ? Infinity : heartbeat.interval;
     this.#control = new ControlFrames(host, this.#exchange, interval, now);
+    this.#acks = this.#control.acks;
   }
 
   /** Bytes that the next frame needs in one piece, as far as is known. */
@@ -90,11 +93,6 @@ export class SessionMachine implements FrameHandler {
   /** For how long nothing should be read; `undefined`: read on. */
   get holdup(): Holdup | undefined {
     return this.#phase === "closed" ? undefined : this.#intake.holdup;
-  }
-
-  /** When bytes went last. */
-  get wroteAt(): number {
-    return this.#wroteAt;
   }
 
   /** Whether messages may flow. */
@@ -150,7 +148,7 @@ export class SessionMachine implements FrameHandler {
     this.#receiving = false;
     if (this.#ended()) return end;
     // A message larger than the window goes on only if its pieces are granted again.
-    if (this.#exchange.grantDue || this.#control.ackDue) this.#wantAck();
+    if (this.#exchange.grantDue || this.#acks.due) this.#wantAck();
     this.#intake.left(end - at, at !== start, now);
     this.#heardAt = this.#intake.heardAt(now);
     return at;
@@ -158,9 +156,8 @@ export class SessionMachine implements FrameHandler {
 
   /** The link has ended: cleanly where there is no error. `partial`: in the middle of a frame. */
   linkEnded(error: unknown, partial: boolean): void {
-    const when = this.#phase === "open" ? "" : " before the session was open";
-    const how = error === undefined ? "closed without a word" : "lost";
-    this.#end("LINK_LOST", `The link was ${how}${when}`, "network", linkError(error, partial));
+    const reason = endInWords(error, this.#phase === "open");
+    this.#end("LINK_LOST", reason, "network", linkError(error, partial));
   }
 
   /** Ends the session as the other end broke the protocol; `seen`: what came last. */
@@ -217,9 +214,9 @@ export class SessionMachine implements FrameHandler {
     return frame;
   }
 
-  /** Some of what `fill` or `cast` gave has been written. */
-  wrote(now: number): void {
-    this.#wroteAt = now;
+  /** Some of what `fill` or `cast` gave was written then. */
+  wrote(at: number): void {
+    if (at > this.#wroteAt) this.#wroteAt = at;
   }
 
   /** All of it has been written. */
@@ -305,7 +302,7 @@ export class SessionMachine implements FrameHandler {
     end: number,
   ): void {
     if (this.#phase === "handshake") return this.#handshakeFrame(type, aux, buffer, start, end);
-    if (seq !== 0 && !this.#control.accept(seq, this.#now)) return;
+    if (seq !== 0 && !this.#acks.accept(seq, this.#now)) return;
     if ((flags & Flag.ACKREQ) !== 0) this.#wantAck();
     this.#counted?.frame(type, flags, this.#now);
     switch (type) {
@@ -338,13 +335,13 @@ export class SessionMachine implements FrameHandler {
 
   onMessages(buffer: Bytes, start: number, end: number): number {
     if (this.#phase !== "open" || this.#counted !== undefined) return start;
-    const next = this.#exchange.messages(buffer, start, end, this.#control.acks, this.#now);
+    const next = this.#exchange.messages(buffer, start, end, this.#acks, this.#now);
     if (next > start) this.shared = true;
     return next;
   }
 
   #wantAck(): void {
-    this.#control.requestAck();
+    this.#acks.request();
     this.stirred = true;
   }
 

@@ -34,14 +34,13 @@ export interface MessageEvents {
   onDropped(bytes: number): void;
 }
 
-/** The receiving half of message flow. */
-export class MessageReader {
+/** The receiving half of message flow: the credit of what the other end sends, and what becomes of it. */
+export class MessageReader extends ReceiveCredit {
   readonly #events: MessageEvents;
   readonly #window: number;
   readonly #maxFrame: number;
   readonly #maxMessage: number;
   readonly #maxMetadata: number;
-  readonly #credit: ReceiveCredit;
   #tracked: Reassembly | undefined;
   #volatile: Reassembly | undefined;
   #volatileHeld = 0;
@@ -49,30 +48,20 @@ export class MessageReader {
 
   /** `limits`: what we accept. */
   constructor(events: MessageEvents, limits: WireLimits) {
+    // To tell of it costs both ends as much as twenty messages. A piece is at most a quarter of the window,
+    // so what has not been told never keeps the next one waiting.
+    super(limits.recvBytes, limits.recvBytes / 2);
     this.#events = events;
     this.#window = limits.recvBytes;
     this.#maxFrame = limits.maxFrame;
     this.#maxMessage = limits.maxMessage;
     this.#maxMetadata = limits.maxMetadata;
-    // To tell of it costs both ends as much as twenty messages. A piece is at most a quarter of the window,
-    // so what has not been told never keeps the next one waiting.
-    this.#credit = new ReceiveCredit(limits.recvBytes, limits.recvBytes / 2);
-  }
-
-  /** Whether a grant should be told now. */
-  get grantDue(): boolean {
-    return this.#credit.due;
-  }
-
-  /** The grant to tell, which then counts as told. */
-  takeGrant(): number {
-    return this.#credit.advertise();
   }
 
   /** The application is through with messages that cost so much. */
   consumed(cost: number): void {
     if (cost < 0) this.#volatileHeld += cost;
-    else this.#credit.release(cost);
+    else this.release(cost);
   }
 
   /** Takes a SKIP in the place of a fragment: what was begun will not be finished. */
@@ -97,7 +86,7 @@ export class MessageReader {
     const { byteOffset } = buffer;
     const view = new DataView(memory, byteOffset, end);
     const first = acks.next;
-    let { room } = this.#credit;
+    let { room } = this;
     let seq = first;
     let at = start;
     while (!this.#over) {
@@ -110,10 +99,10 @@ export class MessageReader {
       seq++;
       gaveAway(length);
       const payload = new Uint8Array(memory, byteOffset + at + PLAIN_SIZE, length);
-      if (!this.#events.onMessage("", payload, cost)) this.#credit.hold(cost);
+      if (!this.#events.onMessage("", payload, cost)) this.hold(cost);
       at = next;
     }
-    this.#credit.receive(this.#credit.room - room);
+    this.receive(this.room - room);
     acks.accepted(seq - first, now);
     return at;
   }
@@ -125,7 +114,7 @@ export class MessageReader {
   frame(flags: number, seq: number, buffer: Bytes, start: number, end: number): boolean {
     const tracked = seq !== 0;
     const cost = frameCost(LENGTH_BASE + end - start);
-    if (tracked && !this.#credit.receive(cost)) {
+    if (tracked && !this.receive(cost)) {
       throw new ProtocolError("FLOW_CONTROL", "Cannot take message as there was no credit for it");
     }
     const more = (flags & Flag.MORE) !== 0;
@@ -162,11 +151,11 @@ export class MessageReader {
   #deliver(topic: string, payload: Bytes, cost: number, tracked: boolean): void {
     gaveAway(payload.length);
     if (tracked) {
-      if (!this.#events.onMessage(topic, payload, cost)) this.#credit.hold(cost);
+      if (!this.#events.onMessage(topic, payload, cost)) this.hold(cost);
       return;
     }
     // Nothing but this bounds what a sender of volatile messages makes us keep.
-    if (this.#credit.held + this.#volatileHeld >= this.#window) {
+    if (this.held + this.#volatileHeld >= this.#window) {
       return this.#events.onDropped(payload.length);
     }
     if (!this.#events.onMessage(topic, payload, -cost)) this.#volatileHeld += cost;

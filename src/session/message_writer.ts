@@ -40,11 +40,10 @@ export interface WrittenEvents {
 /** Whom a writer tells, and whose messages it writes. */
 export type WriterHost = WrittenEvents & Pick<Backlog, "messages" | "outbox">;
 
-/** The sending half of message flow. */
-export class MessageWriter {
+/** The sending half of message flow: the credit that the other end gives, and what is done with it. */
+export class MessageWriter extends SendCredit {
   readonly #host: WriterHost;
   #outbox: Outbox | undefined;
-  readonly #credit: SendCredit;
   readonly #maxMessage: number;
   readonly #maxPiece: number;
   /** The longest body that goes out whole. */
@@ -55,19 +54,14 @@ export class MessageWriter {
 
   /** `remote`: what the other end accepts. `count`: numbers the frames. */
   constructor(host: WriterHost, remote: WireLimits, count: SendCount) {
+    super(remote.recvBytes);
     this.#host = host;
     this.#count = count;
-    this.#credit = new SendCredit(remote.recvBytes);
     this.#maxMessage = remote.maxMessage;
     const most = Math.min(remote.maxFrame, Math.floor(remote.recvBytes / 4), MAX_PIECE);
     // Room for the header, the longest topic and the total length.
     this.#maxPiece = Math.max(MIN_PIECE, most - HEADER_SIZE - 512);
     this.#maxWhole = Math.min(this.#maxPiece, this.#maxMessage);
-  }
-
-  /** Takes a grant of the other end. */
-  grant(limit: number): void {
-    this.#credit.grant(limit);
   }
 
   /** The order of the message that is next; `Infinity` when there is none. */
@@ -91,8 +85,8 @@ export class MessageWriter {
     if (this.#host.messages > 0 || length > this.#maxMessage || size > this.#maxPiece) {
       return undefined;
     }
-    if (cost > this.#credit.available) return undefined;
-    this.#credit.spend(cost);
+    if (cost > this.available) return undefined;
+    this.spend(cost);
     return cast.numbered(this.#count.next());
   }
 
@@ -174,8 +168,8 @@ export class MessageWriter {
 
   #pay(bodyLength: number): boolean {
     const cost = frameCost(LENGTH_BASE + bodyLength);
-    if (cost > this.#credit.available) return false;
-    this.#credit.spend(cost);
+    if (cost > this.available) return false;
+    this.spend(cost);
     return true;
   }
 }

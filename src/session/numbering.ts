@@ -44,7 +44,7 @@ export class ReceiveCount {
   }
 
   /** Judges a number, and counts its frame when it is the next one. */
-  accept(seq: number): Arrival {
+  judge(seq: number): Arrival {
     if (seq === this.next) {
       this.count++;
       return "next";

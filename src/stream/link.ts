@@ -18,7 +18,7 @@ import { ByteQueue } from "../base/byte_queue.ts";
 import { ProtocolError } from "../base/errors.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
 import { cutTransport } from "./cut.ts";
-import { type OutputSource, WriteLoop } from "./write_loop.ts";
+import { BaseWriteLoop } from "./write_loop.ts";
 
 /** What a link drives. */
 export interface LinkSink {
@@ -85,21 +85,24 @@ export function linkOf(transport: Transport): Link {
   return "read" in transport ? new ByteLink(transport) : new MessageLink(transport);
 }
 
-abstract class BaseLink implements Link, OutputSource {
+/** A link is its own write loop: one object of many that a broadcast would have to touch in vain. */
+abstract class BaseLink extends BaseWriteLoop implements Link {
   abstract readonly bytes: boolean;
   abstract readonly readAt: number;
   abstract readonly wroteAt: number;
   abstract maxMessageLength: number;
   readonly #transport: Transport;
-  #loop: WriteLoop | undefined;
   #sink: LinkSink | undefined;
   #closed = false;
   #ended = false;
-  #reading: Promise<void> | undefined;
+  /** Until reading has ended. */
+  #reading = true;
+  #readEnd: (() => void) | undefined;
   #localAddr: Addr | undefined;
   #remoteAddr: Addr | undefined;
 
   constructor(transport: Transport) {
+    super();
     this.#transport = transport;
   }
 
@@ -111,33 +114,18 @@ abstract class BaseLink implements Link, OutputSource {
     return this.#remoteAddr ??= Addr.of(this.#transport.remoteAddr);
   }
 
-  get inFlight(): number {
-    return this.#loop?.inFlight ?? 0;
-  }
-
   start(sink: LinkSink): void {
     this.#sink = sink;
-    this.#loop = this.makeLoop();
-    this.#reading = this.readAll(sink);
-  }
-
-  get free(): boolean {
-    return this.#loop?.free === true;
-  }
-
-  write(bytes: Bytes): void {
-    this.#loop?.write(bytes);
-  }
-
-  wake(alone = false): void {
-    this.#loop?.wake(alone);
+    this.read(sink);
   }
 
   async finish(): Promise<void> {
-    await this.#loop?.idle();
+    await this.idle();
     if (this.#closed) return;
     try {
-      if (await this.halfClose()) await this.#reading;
+      if (await this.halfClose() && this.#reading) {
+        await new Promise<void>((resolve) => this.#readEnd = resolve);
+      }
     } catch {
       // The other end was faster: the connection is gone, and that is all we wanted.
     }
@@ -147,42 +135,41 @@ abstract class BaseLink implements Link, OutputSource {
   abort(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#loop?.stop();
+    this.stop();
     cutTransport(this.#transport);
   }
 
-  // ── OutputSource ──
+  // ── the write loop ──
 
-  nextOutput(): OutBuffer | undefined {
+  protected nextOutput(): OutBuffer | undefined {
     return this.#sink?.nextOutput();
   }
 
-  wrote(bytes: number): void {
+  protected wrote(bytes: number): void {
     this.#sink?.wrote(bytes);
   }
 
-  writeFailed(error: unknown): void {
-    this.told(error, false);
+  protected writeFailed(error: unknown): void {
+    this.#tell(error, false);
   }
 
-  /** Makes the one writer. */
-  protected abstract makeLoop(): WriteLoop;
-  /** Reads to the end, and calls `told` with it. Never rejects. */
-  protected abstract readAll(sink: LinkSink): Promise<void>;
+  /** Begins to read, up to the end, and tells that by `readEnded`. */
+  protected abstract read(sink: LinkSink): void;
   /** Ends this direction only; gives `false` where that is not possible. */
   protected abstract halfClose(): Promise<boolean>;
-
-  /** Something has come. */
-  protected beginTurn(): void {
-    this.#loop?.beginTurn();
-  }
 
   protected get closed(): boolean {
     return this.#closed;
   }
 
-  /** Reading has ended, or writing failed. `partial`: in the middle of a frame. */
-  protected told(error: unknown, partial: boolean): void {
+  /** Nothing more will be read. `partial`: it ended in the middle of a frame. */
+  protected readEnded(error: unknown, partial: boolean): void {
+    this.#reading = false;
+    this.#tell(error, partial);
+    this.#readEnd?.();
+  }
+
+  #tell(error: unknown, partial: boolean): void {
     if (this.#closed || this.#ended) return;
     // What is still to be written is pulled all the same: the end of one direction may come before a farewell.
     this.#ended = true;
@@ -193,6 +180,10 @@ abstract class BaseLink implements Link, OutputSource {
 class ByteLink extends BaseLink {
   readonly bytes = true;
   readonly #transport: ByteTransport;
+  readonly #queue = new ByteQueue();
+  /** The slab of which somebody has a view. */
+  #shared: Bytes | undefined;
+  #took: ((count: number | null) => void) | undefined;
 
   constructor(transport: ByteTransport) {
     super(transport);
@@ -221,31 +212,43 @@ class ByteLink extends BaseLink {
     return true;
   }
 
-  protected makeLoop(): WriteLoop {
-    return new WriteLoop(this.#transport, this);
+  protected transmit(bytes: Uint8Array): Promise<number> {
+    return this.#transport.write(bytes);
   }
 
-  protected async readAll(sink: LinkSink): Promise<void> {
-    const transport = this.#transport;
-    const queue = new ByteQueue();
-    let shared: Bytes | undefined;
+  /** An async loop would keep, and touch, more objects for each read of a thousand links. */
+  protected read(sink: LinkSink): void {
+    this.#took = (count) => this.#take(count, sink);
+    this.#next(sink);
+  }
+
+  #next(sink: LinkSink): void {
     try {
-      while (!this.closed) {
-        const count = await transport.read(queue.space(sink.wanted));
-        if (count === null || this.closed) break;
-        queue.fill(count);
-        this.beginTurn();
-        queue.start = sink.received(queue.buffer, queue.start, queue.end);
-        if (sink.shared) shared = queue.buffer;
-        // A large stream would else make garbage as fast as it is received.
-        if (shared !== queue.buffer) queue.rewind();
-        if (sink.held !== undefined) await sink.held;
-      }
-      this.told(undefined, queue.length > 0);
+      this.#transport.read(this.#queue.space(sink.wanted)).then(this.#took, this.#failed);
     } catch (error) {
-      this.told(error, false);
+      this.#failed(error);
     }
   }
+
+  #take(count: number | null, sink: LinkSink): void {
+    const queue = this.#queue;
+    if (count === null || this.closed) return this.readEnded(undefined, queue.length > 0);
+    try {
+      queue.fill(count);
+      this.beginTurn();
+      queue.start = sink.received(queue.buffer, queue.start, queue.end);
+      if (sink.shared) this.#shared = queue.buffer;
+      // A large stream would else make garbage as fast as it is received.
+      if (this.#shared !== queue.buffer) queue.rewind();
+    } catch (error) {
+      return this.#failed(error);
+    }
+    const { held } = sink;
+    if (held === undefined) return this.#next(sink);
+    held.then(() => this.closed ? this.#failed(undefined) : this.#next(sink));
+  }
+
+  readonly #failed = (error: unknown): void => this.readEnded(error, false);
 }
 
 class MessageLink extends BaseLink {
@@ -283,7 +286,7 @@ class MessageLink extends BaseLink {
   }
 
   /** A message holds whole frames: one output, one message. */
-  override nextOutput(): OutBuffer | undefined {
+  protected override nextOutput(): OutBuffer | undefined {
     const frames = super.nextOutput();
     if (frames === undefined) return undefined;
     const message = new OutBuffer();
@@ -292,16 +295,13 @@ class MessageLink extends BaseLink {
     return message;
   }
 
-  protected makeLoop(): WriteLoop {
-    const transport = this.#transport;
-    const write = async (message: Uint8Array) => {
-      await transport.send(message);
-      return message.length;
-    };
-    return new WriteLoop({ write }, this);
+  protected async transmit(message: Uint8Array): Promise<number> {
+    await this.#transport.send(message);
+    return message.length;
   }
 
-  protected async readAll(sink: LinkSink): Promise<void> {
+  /** Never rejects. */
+  protected async read(sink: LinkSink): Promise<void> {
     try {
       for await (const message of this.#transport) {
         if (this.closed) break;
@@ -309,11 +309,11 @@ class MessageLink extends BaseLink {
         if (sink.held !== undefined) await sink.held;
       }
     } catch (error) {
-      if (!(error instanceof ProtocolError)) return this.told(error, false);
+      if (!(error instanceof ProtocolError)) return this.readEnded(error, false);
       // The transport has rules of its own, and the other end broke them.
       sink.violated(error);
     }
-    this.told(undefined, false);
+    this.readEnded(undefined, false);
   }
 
   #take(message: Uint8Array | string, sink: LinkSink): void {

@@ -133,14 +133,14 @@ Deno.test("ControlFrames.write() measures beside what is no answer to a PING", (
   // So long without a round trip is too long, also on a link that is never silent. One that has but its
   // heartbeats measures with one of them.
   frames.frame(FrameType.PING, 0, ping, 0, ping.length, 301);
-  frames.requestAck();
+  frames.acks.request();
   assertEquals(write(301), ["PONG 7", "ACK"]);
-  frames.requestAck();
+  frames.acks.request();
   assertEquals(write(301), ["PING 1", "ACK"]);
   const pong = encoded((out) => control.encodePong(out, 1, 0)).subarray(16);
   frames.frame(FrameType.PONG, 0, pong, 0, pong.length, 321);
   assertEquals(log, ["pong 20"]);
-  frames.requestAck();
+  frames.acks.request();
   assertEquals(write(621), ["ACK"]);
 });
 

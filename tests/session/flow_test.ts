@@ -94,20 +94,20 @@ Deno.test("seqOf() leaves out 0 when it wraps", () => {
 
 Deno.test("ReceiveCount takes the next number only", () => {
   const count = new ReceiveCount();
-  assertEquals([count.accept(2), count.accept(CYCLE), count.count], ["gap", "gap", 0]);
-  assertEquals([count.accept(1), count.accept(1), count.accept(3)], ["next", "repeat", "gap"]);
-  assertEquals([count.accept(2), count.accept(1), count.count], ["next", "repeat", 2]);
+  assertEquals([count.judge(2), count.judge(CYCLE), count.count], ["gap", "gap", 0]);
+  assertEquals([count.judge(1), count.judge(1), count.judge(3)], ["next", "repeat", "gap"]);
+  assertEquals([count.judge(2), count.judge(1), count.count], ["next", "repeat", 2]);
 });
 
 Deno.test("ReceiveCount goes on over 2^32-1 as if nothing were there", () => {
   const count = new ReceiveCount(CYCLE - 3);
   const seqs = [CYCLE - 2, CYCLE - 1, CYCLE, 1, 2, 3];
   for (const seq of seqs) {
-    assertEquals(count.accept(seq), "next", `${seq}`);
-    assertEquals(count.accept(seq), "repeat", `${seq}`);
+    assertEquals(count.judge(seq), "next", `${seq}`);
+    assertEquals(count.judge(seq), "repeat", `${seq}`);
   }
   assertEquals(count.count, CYCLE + 3);
-  assertEquals([count.accept(CYCLE), count.accept(CYCLE - 10), count.accept(5)], [
+  assertEquals([count.judge(CYCLE), count.judge(CYCLE - 10), count.judge(5)], [
     "repeat",
     "repeat",
     "gap",
@@ -118,10 +118,10 @@ Deno.test("ReceiveCount tells a repeat from a gap half a cycle away", () => {
   for (const at of [2 ** 31, CYCLE, CYCLE + 10, 2 * CYCLE]) {
     const count = new ReceiveCount(at);
     const behind = (n: number) => seqOf(at - n + 2 * CYCLE);
-    assertEquals(count.accept(behind(0)), "repeat");
-    assertEquals(count.accept(behind(2 ** 31 - 1)), "repeat");
-    assertEquals(count.accept(behind(2 ** 31)), "gap");
-    assertEquals(count.accept(seqOf(at + 2)), "gap");
+    assertEquals(count.judge(behind(0)), "repeat");
+    assertEquals(count.judge(behind(2 ** 31 - 1)), "repeat");
+    assertEquals(count.judge(behind(2 ** 31)), "gap");
+    assertEquals(count.judge(seqOf(at + 2)), "gap");
     assertEquals(count.count, at);
   }
 });

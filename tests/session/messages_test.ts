@@ -78,8 +78,8 @@ class Flow {
 
   /** Tells the writer what the reader grants, if that is due. */
   grant(): boolean {
-    if (!this.reader.grantDue) return false;
-    this.writer.grant(this.reader.takeGrant());
+    if (!this.reader.due) return false;
+    this.writer.grant(this.reader.advertise());
     return true;
   }
 }
@@ -188,11 +188,11 @@ Deno.test("MessageReader drops volatile messages when its queue is full, and tak
   assertEquals([flow.got.length, flow.dropped], [66, 34]);
   // Tracked ones have credit of their own, which volatile ones do not touch.
   flow.receive(encoded((out) => encodeMessage(out, 1, "", new Uint8Array(0))));
-  assertEquals([flow.got.length, flow.reader.grantDue], [67, false]);
+  assertEquals([flow.got.length, flow.reader.due], [67, false]);
   for (const { cost } of flow.got.splice(0)) flow.reader.consumed(cost);
   flow.receive(message);
   assertEquals([flow.got.length, flow.dropped], [1, 34]);
-  assertEquals(flow.reader.takeGrant(), 65_536 + 78);
+  assertEquals(flow.reader.advertise(), 65_536 + 78);
 });
 
 Deno.test("MessageReader gathers tracked and volatile fragments apart", () => {

@@ -131,13 +131,13 @@ Deno.test("MessageReader.run() holds credit of what the application is not throu
   const receiver = new Receiver(true, { recvBytes: 8 * COST });
   receiver.consumes = false;
   receiver.read(messages(1, 8));
-  assert(!receiver.reader.grantDue);
+  assert(!receiver.reader.due);
   for (let i = 0; i < 4; i++) receiver.reader.consumed(COST);
-  assert(receiver.reader.grantDue);
-  assertEquals(receiver.reader.takeGrant(), 12 * COST);
+  assert(receiver.reader.due);
+  assertEquals(receiver.reader.advertise(), 12 * COST);
   receiver.consumes = true;
   receiver.read(messages(9, 4));
-  assertEquals(receiver.reader.takeGrant(), 16 * COST);
+  assertEquals(receiver.reader.advertise(), 16 * COST);
 });
 
 Deno.test("MessageReader.end() ends a run: nothing is told any more", () => {
@@ -167,7 +167,7 @@ Deno.test("MessageReader.run() tells what frame() tells, in 300 random streams",
     const [runs, frames] = [new Receiver(true), new Receiver(false)];
     for (const receiver of [runs, frames]) {
       const rest = receiver.tryRead(bytes);
-      receiver.told.push(`${rest} ${receiver.acks.count} ${receiver.reader.takeGrant()}`);
+      receiver.told.push(`${rest} ${receiver.acks.count} ${receiver.reader.advertise()}`);
     }
     assertEquals(runs.told, frames.told, `seed ${seed}`);
     inRuns += runs.inRuns;
