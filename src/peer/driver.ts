@@ -57,7 +57,7 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
   /** What was just received or written makes nothing due earlier than after so many ms. */
   readonly #patience: number;
   /** When a whole message came last, and when bytes were found last in those that are not whole. */
-  #wholeAt = NaN;
+  #wholeAt = 0;
   #readAt: number | undefined;
   readonly #alarms: Alarms;
   /** Until the session is open: what keeps the process alive for it. */
@@ -82,7 +82,7 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
     this.#clock = clock;
     this.#alarms = alarms;
     this.#host = host;
-    this.#wholeAt = now;
+    this.#wholeAt = Math.floor(now);
     link.maxMessageLength = settings.side === "client" ? longest(settings) : PRE_WELCOME_MAX;
     this.machine = new SessionMachine(settings, link.bytes, host, this, now);
   }
@@ -140,7 +140,7 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
   received(buffer: Bytes, start: number, end: number): number {
     const { machine } = this;
     const now = this.#clock.now();
-    this.#wholeAt = now;
+    this.#wholeAt = Math.floor(now);
     const rest = machine.receive(buffer, start, end, now);
     this.#host.onRead(rest - start);
     if (machine.holdup !== undefined) this.#hold(machine.holdup);
@@ -191,7 +191,7 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
   // ── LifeEvents ──
 
   onOpen(limits: WireLimits, welcome: Welcome | undefined): void {
-    this.openedAt = this.#clock.now();
+    this.openedAt = Math.floor(this.#clock.now());
     this.link.maxMessageLength = longest(this.#settings);
     this.#host.onOpen(limits, welcome);
   }

@@ -44,7 +44,7 @@ export class ControlFrames {
     this.#events = events;
     this.#credit = credit;
     this.#measureEvery = 3 * interval;
-    this.measuredAt = now;
+    this.measuredAt = Math.floor(now);
   }
 
   /** Tracked frames of the other end that were accepted. */
@@ -98,7 +98,7 @@ export class ControlFrames {
     // A busy link never pings for its heartbeat; now and then it does to measure the round trip. A quiet
     // one has a PING of its heartbeat for that: with an answer to one it would cost a write and a read.
     if (now - this.measuredAt > this.#measureEvery && !this.#pings.pongDue) {
-      this.measuredAt = now;
+      this.measuredAt = Math.floor(now);
       this.#pings.requestNow(now);
     }
     const ping = this.#pings.takePing(now);
@@ -134,7 +134,7 @@ export class ControlFrames {
         this.#credit.accepted(recvSeq);
         const roundTrip = this.#pings.pong(opaque, now);
         if (roundTrip === undefined) return true;
-        this.measuredAt = now;
+        this.measuredAt = Math.floor(now);
         this.#events.onPong(opaque, roundTrip);
         return true;
       }

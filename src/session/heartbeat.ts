@@ -28,43 +28,43 @@ const TO_MEASURE = 1 / 16;
 /** After so many intervals a measurement is due. */
 const MEASURED_FOR = 3;
 
+/** After how much silence we ask, and how long we wait then, in ms. */
+export interface HeartbeatTimes {
+  readonly interval: number;
+  readonly timeout: number;
+}
+
 /** The heartbeat of one link. */
 export class Heartbeat {
-  readonly #interval: number;
-  readonly #timeout: number;
-  /** How long we may be silent. */
-  readonly #owed: number;
+  readonly #options: HeartbeatTimes;
+  readonly #side: Side;
+  // In whole ms: the engine keeps an object for each fraction.
   #lastSent: number;
   #lastReceived: number;
   /** When we asked for a sign of life; `undefined` while none is due. */
   #askedAt: number | undefined;
 
-  constructor(
-    now: number,
-    options: { readonly interval: number; readonly timeout: number },
-    side: Side = "server",
-  ) {
-    this.#interval = options.interval;
-    this.#owed = Math.ceil(options.interval * (side === "client" ? 1 - EARLY : 1));
-    this.#timeout = options.timeout;
-    this.#lastSent = now;
-    this.#lastReceived = now;
+  constructor(now: number, options: HeartbeatTimes, side: Side = "server") {
+    this.#options = options;
+    this.#side = side;
+    this.#lastSent = Math.floor(now);
+    this.#lastReceived = Math.floor(now);
   }
 
   /** For how long the other end may be silent, in ms. */
   get most(): number {
-    return this.#interval + this.#timeout;
+    return this.#options.interval + this.#options.timeout;
   }
 
   /** Bytes went out, at `at` last. May be told late, and again. */
   sent(at: number): void {
-    if (at > this.#lastSent) this.#lastSent = at;
+    if (at > this.#lastSent) this.#lastSent = Math.floor(at);
   }
 
   /** Bytes came in, likewise. `at` may lie ahead: until then none are looked for. */
   received(at: number): void {
     if (at <= this.#lastReceived) return;
-    this.#lastReceived = at;
+    this.#lastReceived = Math.floor(at);
     this.#askedAt = undefined;
   }
 
@@ -73,33 +73,39 @@ export class Heartbeat {
    * the last round trip was measured.
    */
   nextTimeout(measuredAt = Infinity): number {
+    const { interval, timeout } = this.#options;
     const owed = this.#askedAt === undefined
-      ? this.#lastReceived + this.#interval
-      : this.#askedAt + this.#timeout;
+      ? this.#lastReceived + interval
+      : this.#askedAt + timeout;
     return Math.min(this.#showsAt(measuredAt), owed);
   }
 
   /** Says what to do at `now`. After "ping" the driver sends one. */
   handleTimeout(now: number, measuredAt = Infinity): HeartbeatAction {
-    const stalled = now - this.nextTimeout(measuredAt) > this.#timeout / 2;
-    if (this.#askedAt !== undefined && now >= this.#askedAt + this.#timeout) {
+    const { interval, timeout } = this.#options;
+    const stalled = now - this.nextTimeout(measuredAt) > timeout / 2;
+    if (this.#askedAt !== undefined && now >= this.#askedAt + timeout) {
       if (!stalled) return "dead";
       this.#askedAt = now;
-      this.#lastSent = now;
+      this.sent(now);
       return "ping";
     }
-    const silent = this.#askedAt === undefined && now >= this.#lastReceived + this.#interval;
+    const silent = this.#askedAt === undefined && now >= this.#lastReceived + interval;
     if (silent) this.#askedAt = now;
     if (!silent && now < this.#showsAt(measuredAt)) return "none";
     // The ping itself may be stuck behind a blocked write: it must not be asked for again each moment.
-    this.#lastSent = now;
+    this.sent(now);
     return "ping";
   }
 
   /** When we have to show life. */
   #showsAt(measuredAt: number): number {
-    const dueAt = measuredAt + MEASURED_FOR * this.#interval;
-    const early = this.#lastSent + this.#interval * (1 - TO_MEASURE);
-    return Math.min(this.#lastSent + this.#owed, Math.max(dueAt, early));
+    const { interval } = this.#options;
+    const owed = this.#side === "client" ? interval * (1 - EARLY) : interval;
+    const early = Math.max(
+      measuredAt + MEASURED_FOR * interval,
+      this.#lastSent + interval * (1 - TO_MEASURE),
+    );
+    return Math.min(this.#lastSent + owed, early);
   }
 }

@@ -55,9 +55,9 @@ export class SessionMachine implements FrameHandler {
   #farewell: ((out: OutBuffer) => void) | undefined;
   // In a field that begins as `undefined` the engine would make an object of each fraction.
   #now = NaN;
-  /** When bytes came and went last, and whether some are still being written. */
-  #heardAt = NaN;
-  #wroteAt = NaN;
+  /** When bytes came and went last, in whole ms, and whether some are still being written. */
+  #heardAt = 0;
+  #wroteAt = 0;
   #writing = false;
 
   /** `preface`: whether one travels first, as on byte transports. */
@@ -72,7 +72,8 @@ export class SessionMachine implements FrameHandler {
     this.#settings = settings;
     this.#host = host;
     this.#life = life;
-    this.#now = this.#heardAt = this.#wroteAt = now;
+    this.#now = now;
+    this.#heardAt = this.#wroteAt = Math.floor(now);
     this.#handshake = new Handshake(side, preface, serializer, now + handshakeTimeout);
     this.#intake = new Intake(frameTimeout, rates, now);
     this.#counted = this.#intake.limited ? this.#intake : undefined;
@@ -150,7 +151,7 @@ export class SessionMachine implements FrameHandler {
     // A message larger than the window goes on only if its pieces are granted again.
     if (this.#exchange.grantDue || this.#acks.due) this.#wantAck();
     this.#intake.left(end - at, at !== start, now);
-    this.#heardAt = this.#intake.heardAt(now);
+    this.#heardAt = Math.floor(this.#intake.heardAt(now));
     return at;
   }
 
@@ -210,13 +211,13 @@ export class SessionMachine implements FrameHandler {
     const frame = this.#exchange.cast(cast);
     if (frame === undefined) return undefined;
     this.#writing = true;
-    this.#wroteAt = now;
+    this.#wroteAt = Math.floor(now);
     return frame;
   }
 
   /** Some of what `fill` or `cast` gave was written then. */
   wrote(at: number): void {
-    if (at > this.#wroteAt) this.#wroteAt = at;
+    if (at > this.#wroteAt) this.#wroteAt = Math.floor(at);
   }
 
   /** All of it has been written. */
@@ -236,7 +237,7 @@ export class SessionMachine implements FrameHandler {
     this.#farewell?.(out);
     this.#farewell = undefined;
     this.#writing = out.length > 0;
-    if (this.#writing) this.#wroteAt = now;
+    if (this.#writing) this.#wroteAt = Math.floor(now);
   }
 
   /** Whether `fill` may write something. */
@@ -288,7 +289,11 @@ export class SessionMachine implements FrameHandler {
       return this.violated(new ProtocolError("BAD_FRAME", reason));
     }
     this.#control.tick(now);
-    this.#beat(now);
+    const beat = this.#informed;
+    const action = beat?.handleTimeout(now, this.#control.measuredAt);
+    if (action === "ping") this.#control.ping();
+    if (action !== "dead") return;
+    this.close("HEARTBEAT_TIMEOUT", `The other end was silent for ${beat?.most} ms`, "network");
   }
 
   onFrame(
@@ -379,14 +384,6 @@ export class SessionMachine implements FrameHandler {
   /** When what is being written must have made progress. */
   get #writeAt(): number {
     return this.#writing ? this.#wroteAt + this.#settings.writeTimeout : Infinity;
-  }
-
-  #beat(now: number): void {
-    const beat = this.#informed;
-    const action = beat?.handleTimeout(now, this.#control.measuredAt);
-    if (action === "ping") this.#control.ping();
-    if (action !== "dead") return;
-    this.close("HEARTBEAT_TIMEOUT", `The other end was silent for ${beat?.most} ms`, "network");
   }
 
   #sayClose(code: CloseCode, reason: string): void {

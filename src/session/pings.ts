@@ -16,11 +16,12 @@ const MAX_REMEMBERED = 64;
 export class Pings {
   #next = 1;
   #due = false;
-  #sentAt = -Infinity;
+  // In whole ms, as below: the engine keeps an object for each fraction.
+  #sentAt = -SPACING;
   /** When those were sent that were not answered; the last of them is the one before `#next`. */
   #sent: number[] | undefined;
   #pong: number | undefined;
-  #windowStart = -Infinity;
+  #windowStart = 0;
   #windowCount = 0;
 
   /** Wants a PING to be sent; gives the number that its PONG will have, or a later one. */
@@ -43,7 +44,7 @@ export class Pings {
   takePing(now: number): number | undefined {
     if (now < this.dueAt) return undefined;
     this.#due = false;
-    this.#sentAt = now;
+    this.#sentAt = Math.ceil(now);
     const opaque = this.#next++;
     if (this.#sent === undefined) this.#sent = [now];
     else if (this.#sent.push(now) > MAX_REMEMBERED) this.#sent.shift();
@@ -65,7 +66,7 @@ export class Pings {
   ping(opaque: number, now: number): boolean {
     this.#pong = opaque;
     if (now - this.#windowStart >= 1_000) {
-      this.#windowStart = now;
+      this.#windowStart = Math.floor(now);
       this.#windowCount = 0;
     }
     return ++this.#windowCount <= MAX_PER_SECOND;
