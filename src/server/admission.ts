@@ -8,7 +8,6 @@
  * 2. An id has never two owners at once, unless the server allows it: the check and the entry into the
  *    registry happen in one synchronous step.
  */
-import type { Addr } from "../base/addr.ts";
 import type { Transport } from "../base/types.ts";
 import { type CloseCode, ClosedError, ConnectError, LimitError } from "../base/errors.ts";
 import type { CloseInfo, DrainInfo } from "../base/lifecycle.ts";
@@ -36,8 +35,8 @@ export class Admission implements CoreOwner {
   /** Whether it has said who it is. */
   asked = false;
   readonly hub: Hub;
-  /** Where it comes from. */
-  readonly origin: Addr;
+  /** The host that it comes from. */
+  readonly host: string | undefined;
   readonly #refusal: CloseCode | undefined;
   /** How it went, for who waits for it. */
   #registered: PromiseWithResolvers<HubPeer> | undefined;
@@ -50,9 +49,9 @@ export class Admission implements CoreOwner {
   #tls: TlsInfo | undefined;
 
   /** `refusal`: why it is refused whatever it asks for. */
-  constructor(hub: Hub, origin: Addr, refusal: CloseCode | undefined) {
+  constructor(hub: Hub, host: string | undefined, refusal: CloseCode | undefined) {
     this.hub = hub;
-    this.origin = origin;
+    this.host = host;
     this.#refusal = refusal;
     this.core = new PeerCore(hub.coreOptions, this, "");
   }
@@ -151,7 +150,7 @@ export class Admission implements CoreOwner {
   }
 
   limitMet(limit: LimitName, value: number): void {
-    this.hub.limitMet(limit, value, this.origin, this.#peer);
+    this.hub.limitMet(limit, value, this.core.remoteAddr, this.#peer);
   }
 
   // ── groups ──
@@ -219,15 +218,18 @@ export class Admission implements CoreOwner {
 
   #registration(id: string, hello: Hello): Registration {
     const signal = () => this.#signal();
+    const { core } = this;
     return {
       id,
       auth: decoder.decode(hello.auth),
       authBytes: hello.auth,
       authEquals: (secret) => sameSecret(hello.auth, secret),
       metadata: hello.metadata,
-      remoteAddr: this.origin,
       tls: this.#tls,
-      // Few look at it, and there may be many who register.
+      // Few look at these, and there may be many who register.
+      get remoteAddr() {
+        return core.remoteAddr;
+      },
       get signal() {
         return signal();
       },

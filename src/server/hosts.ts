@@ -7,15 +7,13 @@ import type { Addr } from "../base/addr.ts";
 export class HostCounts {
   readonly #counts = new Map<string, number>();
 
-  /** Connections from where this one comes from. */
-  of(origin: Addr): number {
-    const host = hostOf(origin);
+  /** Connections from a host. */
+  of(host: string | undefined): number {
     return host === undefined ? 0 : this.#counts.get(host) ?? 0;
   }
 
   /** One more, or one less. */
-  add(origin: Addr, by: 1 | -1): void {
-    const host = hostOf(origin);
+  add(host: string | undefined, by: 1 | -1): void {
     if (host === undefined) return;
     const count = (this.#counts.get(host) ?? 0) + by;
     if (count === 0) this.#counts.delete(host);
@@ -23,7 +21,8 @@ export class HostCounts {
   }
 }
 
-function hostOf({ transport, hostname }: Addr): string | undefined {
+/** The host that a connection comes from. */
+export function hostOf({ transport, hostname }: Addr): string | undefined {
   if (transport === "unix") return undefined;
   // The same host over IPv4, seen by a socket that listens on both.
   return hostname.startsWith("::ffff:") ? hostname.slice(7) : hostname;

@@ -40,7 +40,7 @@ import { type AcceptEvents, Acceptor } from "./acceptor.ts";
 import { Admission } from "./admission.ts";
 import { broadcast, type BroadcastOptions, type BroadcastResult, push } from "./broadcast.ts";
 import { Groups } from "./groups.ts";
-import { HostCounts } from "./hosts.ts";
+import { HostCounts, hostOf } from "./hosts.ts";
 import type { DuplicateId, Register, ServerEvent, ServerLimits } from "./options.ts";
 import { PeerRegistry } from "./registry.ts";
 import { type ServerStats, Total, Totals } from "./totals.ts";
@@ -153,14 +153,15 @@ export class Hub implements AcceptEvents {
         return undefined;
       }
     }
-    const limit = this.#limitOf(origin);
+    const host = hostOf(origin);
+    const limit = this.#limitOf(host);
     if (limit !== undefined) this.#refusing(limit, origin);
     const refusal = limit === undefined ? undefined : "TOO_MANY_CONNECTIONS";
-    const admission = new Admission(this, origin, refusal);
+    const admission = new Admission(this, host, refusal);
     const { core } = admission;
     this.#unregistered.add(admission);
     this.#cores.add(core);
-    this.#hosts.add(origin, 1);
+    this.#hosts.add(host, 1);
     admission.start(transport);
     return admission;
   }
@@ -197,9 +198,8 @@ export class Hub implements AcceptEvents {
 
   /** An id that nobody has. */
   freshId(): string {
-    const part = () =>
-      Math.floor(this.options.runtime.random() * 2 ** 32).toString(16).padStart(8, "0");
-    for (let id = part() + part();; id = part() + part()) if (!this.registry.has(id)) return id;
+    const fresh = () => randomBytes(this.options.runtime, 8).toHex();
+    for (let id = fresh();; id = fresh()) if (!this.registry.has(id)) return id;
   }
 
   /** What a client that is let in is told. */
@@ -243,9 +243,9 @@ export class Hub implements AcceptEvents {
   }
 
   /** The link of a connection is closed, after its end. */
-  gone({ core, origin }: Admission): void {
+  gone({ core, host }: Admission): void {
     this.#cores.delete(core);
-    this.#hosts.add(origin, -1);
+    this.#hosts.add(host, -1);
   }
 
   /** A connection ended before it had registered. */
@@ -377,10 +377,10 @@ export class Hub implements AcceptEvents {
     return false;
   }
 
-  #limitOf(origin: Addr): ConnectionLimit | undefined {
+  #limitOf(host: string | undefined): ConnectionLimit | undefined {
     const { maxConnections, maxConnectionsPerHost } = this.options.limits;
     if (this.registry.size + this.#unregistered.size >= maxConnections) return "maxConnections";
-    return this.#hosts.of(origin) >= maxConnectionsPerHost ? "maxConnectionsPerHost" : undefined;
+    return this.#hosts.of(host) >= maxConnectionsPerHost ? "maxConnectionsPerHost" : undefined;
   }
 
   *#loads(): Generator<Load> {
