@@ -22,6 +22,8 @@ export interface ByteWriter {
 
 /** From this size on a payload is written by itself: copying it would cost more than a second write. */
 const NO_COPY = 131_072;
+/** So few are copied one by one: to ask the engine would take longer. */
+const FEW_BYTES = 32;
 const FIRST_SIZE = 1_024;
 /** Twice what goes into one write: the frame that goes beyond it needs no buffer of its own. */
 const MAX_SIZE = 524_288;
@@ -101,7 +103,9 @@ export class OutBuffer implements ByteWriter {
       return;
     }
     const at = this.reserve(data.length);
-    this.buffer.set(data, at);
+    const { buffer } = this;
+    if (data.length > FEW_BYTES) buffer.set(data, at);
+    else for (let i = 0; i < data.length; i++) buffer[at + i] = data[i] ?? 0;
   }
 
   text(value: string): void {

@@ -105,11 +105,12 @@ export class CallMachine {
     this.writeSmall(out, most);
     while (true) {
       const before = this.#lane.peek()?.order ?? Infinity;
-      const messageFirst = messages.order < before;
+      const { order } = messages;
+      const messageFirst = order < before;
       if (out.length >= (messageFirst ? WRITE_SIZE : most)) break;
       const wrote = messageFirst
-        ? messages.write(out, WRITE_SIZE, before) || caller.writeNext(out, now)
-        : caller.writeNext(out, now) || messages.write(out, WRITE_SIZE);
+        ? messages.write(out, WRITE_SIZE, before) || caller.write(out, WRITE_SIZE, now)
+        : caller.write(out, most, now, order) || messages.write(out, WRITE_SIZE);
       if (!wrote) break;
       output.wroteSmall();
     }

@@ -122,26 +122,37 @@ export class Caller {
     this.#output.push((out) => wire.encodeCancel(out, id, this.#output.count.next(), code));
   }
 
-  /** Writes the call that is next in the lane; `false` when there is none, or no place for it. */
-  writeNext(out: OutBuffer, now: number): boolean {
+  /**
+   * Writes the calls that are next in the lane and were accepted before `before`, until `out` holds `size`
+   * bytes; `false` when there is none, or no place for it.
+   */
+  write(out: OutBuffer, size: number, now: number, before = Infinity): boolean {
     const { lane } = this.#options;
-    const call = lane.peek();
-    if (call === undefined || !this.ready) return false;
-    lane.shift();
-    const refusal = this.#refusal(call);
-    if (refusal === undefined) {
-      this.#write(out, call, now);
-    } else {
-      call.state = "settled";
-      call.failed(refusal, NOTHING);
+    let wrote = false;
+    for (let room = this.room; room > 0 && out.length < size; room = this.room) {
+      const call = lane.shift(before);
+      if (call === undefined) break;
+      wrote = true;
+      const refusal = this.#refusal(call);
+      if (refusal === undefined) {
+        this.#write(out, call, now);
+      } else {
+        call.state = "settled";
+        call.failed(refusal, NOTHING);
+      }
     }
-    return true;
+    return wrote;
   }
 
   /** A RESPONSE came. */
   response(call: PendingCall, flags: number, buffer: Bytes, start: number, end: number): void {
+    if (flags === Flag.END && this.#gathering.size === 0 && call.receiving === undefined) {
+      // Most are whole, and nothing but a payload.
+      demandSize(end - start, this.#options.local.maxMessage);
+      return this.#responded(call, viewOf(buffer, start, end));
+    }
     const more = (flags & Flag.MORE) !== 0;
-    const begun = this.#gathering.size === 0 ? undefined : this.#gathering.get(call.id);
+    const begun = this.#gathering.get(call.id);
     if (begun !== undefined) {
       if (begun.error !== undefined) throw mixed();
       demandPlain(flags);

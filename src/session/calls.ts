@@ -134,10 +134,13 @@ export class RequestLane {
     return this.#calls;
   }
 
-  /** Takes the call off that is next. */
-  shift(): void {
-    const call = this.#calls.shift();
-    if (call !== undefined) this.#forget(call);
+  /** Takes the call off that is next, where it was accepted before `order`. */
+  shift(before: number): PendingCall | undefined {
+    const call = this.peek();
+    if (call === undefined || call.order >= before) return undefined;
+    this.#calls.shift();
+    this.#forget(call);
+    return call;
   }
 
   /** A waiting call was given up. Its place in the lane goes later: taking it out now would cost more. */

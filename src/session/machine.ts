@@ -324,18 +324,20 @@ export class SessionMachine implements FrameHandler {
         return this.#end(code, reason, "remote", undefined, { accepted: recvSeq });
       }
     }
-    if (type <= FrameType.REJECT) {
-      throw new ProtocolError("PROTOCOL", `Cannot take frame of type ${type} in an open session`);
-    }
     this.stirred = true;
-    if (this.#control.frame(type, aux, buffer, start, end, this.#now)) {
-      if (this.#control.leaving) this.#exchange.calls.caller.hold();
-      return;
-    }
+    if (type < FrameType.MSG) return this.#controlFrame(type, aux, buffer, start, end);
     // What is left is of a call, or may be ignored.
     if (this.#exchange.calls.frame(type, flags, aux, id, buffer, start, end, this.#now)) {
       this.shared = true;
     }
+  }
+
+  #controlFrame(type: number, aux: number, buffer: Bytes, start: number, end: number): void {
+    if (type <= FrameType.REJECT) {
+      throw new ProtocolError("PROTOCOL", `Cannot take frame of type ${type} in an open session`);
+    }
+    this.#control.frame(type, aux, buffer, start, end, this.#now);
+    if (this.#control.leaving) this.#exchange.calls.caller.hold();
   }
 
   onMessages(buffer: Bytes, start: number, end: number): number {

@@ -21,7 +21,7 @@ import {
 } from "./metadata.ts";
 import {
   badFrame,
-  fieldSize,
+  nameBytes,
   readName,
   readText,
   truncateText,
@@ -74,13 +74,20 @@ export function encodeRequest(
   metadata?: Metadata,
   total = -1,
 ): void {
-  const size = fieldSize(method, MAX_NAME, "REQUEST", "method");
+  const name = nameBytes(method, MAX_NAME, "REQUEST", "method");
   const block = metadataSize(metadata);
-  const head = 6 + size + tailSize(block, total);
+  const head = 6 + name.length;
+  const size = head + tailSize(block, total) + payload.length;
   const flags = (end ? Flag.END : 0) | tailFlags(block, total);
-  writeHeader(out, head + payload.length, FrameType.REQUEST, flags, 0, id, seq);
-  out.uint32(deadline);
-  writeText(out, method, size);
+  const at = writeHeader(out, size, FrameType.REQUEST, flags, 0, id, seq, head);
+  const { buffer } = out;
+  buffer[at] = deadline >>> 24;
+  buffer[at + 1] = deadline >>> 16;
+  buffer[at + 2] = deadline >>> 8;
+  buffer[at + 3] = deadline;
+  buffer[at + 4] = name.length >>> 8;
+  buffer[at + 5] = name.length;
+  for (let i = 0; i < name.length; i++) buffer[at + 6 + i] = name[i]!;
   writeTail(out, metadata, block, total, payload);
 }
 

@@ -139,7 +139,10 @@ export class FrameReader {
   }
 }
 
-/** Writes a header; `bodyLength` bytes have to follow it. */
+/**
+ * Writes a header; `bodyLength` bytes have to follow it. Returns where in `out.buffer` the first `more` of
+ * them go, which are in one piece with it and count as written.
+ */
 export function writeHeader(
   out: OutBuffer,
   bodyLength: number,
@@ -148,8 +151,9 @@ export function writeHeader(
   aux: number,
   id: number,
   seq: number,
-): void {
-  const at = out.reserve(HEADER_SIZE);
+  more = 0,
+): number {
+  const at = out.reserve(HEADER_SIZE + more);
   const buffer = out.buffer;
   const length = bodyLength + LENGTH_BASE;
   buffer[at] = length >>> 24;
@@ -168,6 +172,7 @@ export function writeHeader(
   buffer[at + 13] = seq >>> 16;
   buffer[at + 14] = seq >>> 8;
   buffer[at + 15] = seq;
+  return at + HEADER_SIZE;
 }
 
 /** Numbers a frame that was written with another number, or with none. */

@@ -14,6 +14,10 @@ const CACHE_SIZE = 256;
 
 // A byte order mark is part of the text: dropping it would make two different names equal.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** The name that was written last: the next is mostly the same. */
+let lastName = "";
+let lastBytes: Bytes = new Uint8Array(0);
+const encoder = new TextEncoder();
 /** Pure ASCII only: then characters and bytes correspond one to one. */
 const recent = new Array<string>(CACHE_SIZE).fill("");
 
@@ -49,6 +53,15 @@ export function fieldSize(text: string, max: number, frame: string, field: strin
     );
   }
   return size;
+}
+
+/** The bytes of a name of at most `max` bytes. They are not to be changed. @throws {RangeError} */
+export function nameBytes(name: string, max: number, frame: string, field: string): Bytes {
+  if (name === lastName) return lastBytes;
+  fieldSize(name, max, frame, field);
+  lastBytes = encoder.encode(name);
+  lastName = name;
+  return lastBytes;
 }
 
 /** The longest beginning of a text that fits `max` bytes and cuts no character. */

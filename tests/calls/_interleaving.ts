@@ -113,7 +113,7 @@ class End {
     if (machine === undefined || !machine.hasOutput) return;
     const out = this.#out;
     machine.writeSmall(out, 16_384);
-    while (out.length < 16_384 && machine.caller.writeNext(out, now));
+    machine.caller.write(out, 16_384, now);
     while (machine.output.writeBulk(out) && out.length < 16_384);
     const bytes = out.toBytes();
     out.reset();

@@ -175,7 +175,7 @@ export class CallEnd implements CallEvents {
   output(now = 0, size = 65_536): Bytes {
     const out = this.#out;
     this.machine.writeSmall(out, size);
-    while (out.length < size && this.machine.caller.writeNext(out, now));
+    this.machine.caller.write(out, size, now);
     while (this.machine.output.writeBulk(out) && out.length < size);
     const bytes = out.toBytes();
     out.reset();
