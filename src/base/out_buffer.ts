@@ -36,6 +36,7 @@ const encoder = new TextEncoder();
 export class OutBuffer implements ByteWriter {
   /** The current piece. Valid up to the next call that writes. */
   buffer: Bytes = EMPTY;
+  #numbers: DataView | undefined;
   #start = 0;
   #position = 0;
   #doneBytes = 0;
@@ -48,6 +49,11 @@ export class OutBuffer implements ByteWriter {
     return this.#doneBytes + this.#position - this.#start;
   }
 
+  /** The current piece as well, to write numbers into: for who writes many, as it has to be made first. */
+  get numbers(): DataView {
+    return this.#numbers ??= new DataView(this.buffer.buffer);
+  }
+
   /** Makes room for `count` bytes in one piece and returns where in `buffer` they go. */
   reserve(count: number): number {
     if (this.buffer.length - this.#position < count) this.#grow(count);
@@ -56,10 +62,20 @@ export class OutBuffer implements ByteWriter {
     return at;
   }
 
-  /** Sees to it that the next `count` bytes and `data`, if that will be copied, go into one piece. */
-  makeRoom(count: number, data: Uint8Array): void {
-    const whole = data.length < NO_COPY ? count + data.length : count;
-    if (this.buffer.length - this.#position < whole) this.#grow(whole);
+  /**
+   * As `reserve(count)` and `bytes(data)` in one, and in one piece where `data` is copied. Returns where in
+   * `buffer` the `count` bytes go.
+   */
+  reserveBefore(count: number, data: Uint8Array): number {
+    const { length } = data;
+    if (length >= NO_COPY) {
+      const at = this.reserve(count);
+      this.bytes(data);
+      return at;
+    }
+    const at = this.reserve(count + length);
+    this.buffer.set(data, at + count);
+    return at;
   }
 
   uint8(value: number): void {
@@ -152,6 +168,7 @@ export class OutBuffer implements ByteWriter {
     this.reset();
     this.buffer = EMPTY;
     this.#front = EMPTY;
+    this.#numbers = undefined;
   }
 
   #finishPiece(): void {
@@ -176,6 +193,7 @@ export class OutBuffer implements ByteWriter {
     const next = Math.min(MAX_SIZE, Math.max(FIRST_SIZE, this.buffer.length * 2));
     this.buffer = new Uint8Array(Math.max(next, count));
     this.#front = EMPTY;
+    this.#numbers = undefined;
     this.#start = 0;
     this.#position = 0;
   }

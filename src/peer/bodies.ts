@@ -135,11 +135,9 @@ export function encodeMessage({ remote }: AnySerializer, topic: string, value: u
   }
   const verdict = body.check?.(value);
   if (verdict === undefined) return body.encode(value);
-  const judged = (verdict: Verdict): Uint8Array => {
-    if (verdict.issues === undefined) return body.encode(value);
-    throw ownMistake(`message '${topic}'`, verdict);
-  };
-  return isPending(verdict) ? verdict.then(judged) : judged(verdict);
+  return isPending(verdict)
+    ? verdict.then((verdict) => encodeJudged(body, topic, value, verdict))
+    : encodeJudged(body, topic, value, verdict);
 }
 
 /**
@@ -169,6 +167,11 @@ function fitting(topic: string, verdict: Verdict): unknown {
   throw new TypeError(`Cannot take message '${topic}' as it must fit the contract: ${words}`, {
     cause: issues,
   });
+}
+
+function encodeJudged(body: Body, topic: string, value: unknown, verdict: Verdict): Uint8Array {
+  if (verdict.issues === undefined) return body.encode(value);
+  throw ownMistake(`message '${topic}'`, verdict);
 }
 
 function encodeFitting(body: Body, value: unknown, verdict: Verdict): Uint8Array {

@@ -87,9 +87,9 @@ export class SendQueue {
   #sendPlain(payload: Uint8Array): boolean {
     const host = this.#host;
     const { queue, limits } = host.settings;
-    if (queue.overflow !== "wait" || host.sendRefusal() !== undefined) return false;
-    if (payload.length > limits.maxMessageLength) return false;
-    if (!this.outbox.push("", payload, host.nextOrder())) return false;
+    if (queue.overflow !== "wait" || payload.length > limits.maxMessageLength) return false;
+    if (!host.open() && host.sendRefusal() !== undefined) return false;
+    if (!this.outbox.pushPlain(payload, host.nextOrder())) return false;
     this.#accepted();
     return true;
   }

@@ -37,11 +37,7 @@ export class Sender {
   send(body: unknown, options?: SendOptions): Promise<void> {
     const { send } = this.#host.interception;
     try {
-      if (send === undefined) return this.#send(body, options);
-      return send(
-        { ...options, body, peer: this.#host.peer() },
-        (message) => this.#send(message.body, message),
-      );
+      return send === undefined ? this.#send(body, options) : this.#pass(send, body, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -56,14 +52,29 @@ export class Sender {
     );
   }
 
+  #pass(
+    send: NonNullable<Interception["send"]>,
+    body: unknown,
+    options: SendOptions | undefined,
+  ): Promise<void> {
+    return send(
+      { ...options, body, peer: this.#host.peer() },
+      (message) => this.#send(message.body, message),
+    );
+  }
+
+  /** Makes no closure: each message would pay for it, also where it is not used. */
   #send(body: unknown, options: SendOptions | undefined): Promise<void> {
     const { serializer, queue } = this.#host;
     checkSendOptions(options);
     const encoded = encodeMessage(serializer, options?.topic ?? "", body);
-    if (encoded instanceof Uint8Array && this.#checks.idle) {
-      return queue.sendBytes(encoded, options);
-    }
-    return this.#checks.run(encoded, (payload) => queue.sendBytes(payload, options));
+    return encoded instanceof Uint8Array && this.#checks.idle
+      ? queue.sendBytes(encoded, options)
+      : this.#sendLater(encoded, options);
+  }
+
+  #sendLater(encoded: Encoded, options: SendOptions | undefined): Promise<void> {
+    return this.#checks.run(encoded, (payload) => this.#host.queue.sendBytes(payload, options));
   }
 
   #trySend(body: unknown, options: SendOptions | undefined): "sent" | "queued" | "full" {

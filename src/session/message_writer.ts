@@ -22,6 +22,7 @@ import {
   encodePlainMessage,
   messagePrefixSize,
   PLAIN_PREFIX,
+  PLAIN_SIZE,
 } from "../wire/message.ts";
 
 /** Bytes that go into one write, about. */
@@ -98,22 +99,40 @@ export class MessageWriter extends SendCredit {
     if (this.#host.messages === 0) return false;
     const outbox = this.#messages;
     let wrote = false;
-    let count = 0;
     while (out.length < size && outbox.order < order) {
-      const plain = outbox.plain;
-      if (plain !== undefined && plain.length <= this.#maxWhole) {
-        if (!this.#pay(PLAIN_PREFIX + plain.length)) break;
-        encodePlainMessage(out, this.#count.next(), plain);
-        outbox.shiftPlain(plain);
-        count++;
-      } else {
+      if (!this.#writePlain(out, size, order)) {
         const message = outbox.peek();
         if (message === undefined || !this.#write(out, message)) break;
       }
       wrote = true;
     }
-    if (count > 0) this.#host.onWritten(count);
     return wrote;
+  }
+
+  /** Writes the plain messages that are next, as `write` does; `false` where the first is none. */
+  #writePlain(out: OutBuffer, size: number, order: number): boolean {
+    const outbox = this.#messages;
+    const { available } = this;
+    let count = 0;
+    let bytes = 0;
+    let spent = 0;
+    for (let left = size - out.length; left > 0;) {
+      const body = outbox.plainAt(count, order);
+      if (body === undefined) break;
+      const { length } = body;
+      const cost = frameCost(LENGTH_BASE + PLAIN_PREFIX + length);
+      if (length > this.#maxWhole || cost > available - spent) break;
+      encodePlainMessage(out, this.#count.next(), body);
+      left -= PLAIN_SIZE + length;
+      spent += cost;
+      bytes += length;
+      count++;
+    }
+    if (count === 0) return false;
+    this.spend(spent);
+    outbox.shiftPlains(count, bytes);
+    this.#host.onWritten(count);
+    return true;
   }
 
   /** Who only ever gets messages for many needs no outbox. */

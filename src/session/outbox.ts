@@ -129,17 +129,25 @@ export class Outbox implements Queued {
 
   /** Adds a message; `false` when there is no room. `order` rises. */
   push(topic: string, payload: Uint8Array, order = 0, options?: OutgoingOptions): boolean {
+    if (topic === "" && options === undefined) return this.pushPlain(payload, order);
     if (this.limit(payload.length) !== undefined) return false;
     this.#count(payload.length + OVERHEAD);
-    if (topic === "" && options === undefined) {
-      this.#add(payload, order);
-      return true;
-    }
     const { key, receipt, droppable = false } = options ?? {};
     const message = recordOf(topic, payload, order, key, receipt);
     this.#add(message, order);
     if (key !== undefined) this.#keyed.set(key, message);
     if (droppable) this.#addDroppable(message);
+    return true;
+  }
+
+  /** As `push`, of a message with nothing but a body. */
+  pushPlain(payload: Uint8Array, order: number): boolean {
+    const size = payload.length + OVERHEAD;
+    const budget = this.#budget;
+    if (this.#bytes > 0 && this.#bytes + size > this.#maxBytes) return false;
+    if (budget !== undefined && budget.used + size > budget.max) return false;
+    this.#count(size);
+    this.#add(payload, order);
     return true;
   }
 
@@ -194,17 +202,21 @@ export class Outbox implements Queued {
     return this.#head === this.#tail ? Infinity : this.#orders[this.#head] ?? Infinity;
   }
 
-  /** The body of the message that is next, if that is a plain one. */
-  get plain(): Uint8Array | undefined {
-    if (this.#begun !== undefined || this.#head === this.#tail) return undefined;
-    const next = this.#places[this.#head];
-    return ArrayBuffer.isView(next) ? next : undefined;
+  /** The body of the message behind `index` others, if that is a plain one and was accepted before `order`. */
+  plainAt(index: number, order: number): Uint8Array | undefined {
+    const at = this.#head + index;
+    if (at >= this.#tail || this.#begun !== undefined) return undefined;
+    const body = this.#places[at];
+    return ArrayBuffer.isView(body) && (this.#orders[at] ?? 0) < order ? body : undefined;
   }
 
-  /** Takes the message off that is next, which is a plain one. */
-  shiftPlain(body: Uint8Array): void {
-    this.#pass();
-    this.#count(-body.length - OVERHEAD);
+  /** Takes the messages off that are next: so many plain ones, whose bodies have so many bytes. */
+  shiftPlains(count: number, bytes: number): void {
+    const head = this.#head + count;
+    this.#places.fill(undefined, this.#head, head);
+    this.#head = head;
+    if (head === this.#tail) this.#head = this.#tail = 0;
+    this.#count(-bytes - count * OVERHEAD);
     if (this.#gaps > 0) this.#close();
   }
 

@@ -7,7 +7,7 @@
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
 import { readUint32 } from "./body.ts";
-import { Flag, FrameType, HEADER_SIZE, MAX_NAME } from "./constants.ts";
+import { Flag, FrameType, HEADER_SIZE, LENGTH_BASE, MAX_NAME } from "./constants.ts";
 import { writeHeader } from "./frame.ts";
 import {
   type Metadata,
@@ -62,12 +62,13 @@ export function encodePlainMessage(
   payload: Uint8Array,
   flags = 0,
 ): void {
-  out.makeRoom(HEADER_SIZE + PLAIN_PREFIX, payload);
-  writeHeader(out, PLAIN_PREFIX + payload.length, FrameType.MSG, flags, 0, 0, seq);
-  const at = out.reserve(PLAIN_PREFIX);
-  out.buffer[at] = 0;
-  out.buffer[at + 1] = 0;
-  out.bytes(payload);
+  const at = out.reserveBefore(PLAIN_SIZE, payload);
+  const { numbers } = out;
+  numbers.setUint32(at, LENGTH_BASE + PLAIN_PREFIX + payload.length);
+  numbers.setUint32(at + 4, PLAIN_START | flags << 16);
+  numbers.setUint32(at + 8, 0);
+  numbers.setUint32(at + 12, seq);
+  numbers.setUint16(at + HEADER_SIZE, 0);
 }
 
 /** Whether it is whole and has nothing but a payload, which begins `PLAIN_PREFIX` bytes further. */
