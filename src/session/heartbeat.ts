@@ -101,10 +101,10 @@ export class Heartbeat {
   /** When we have to show life. */
   #showsAt(measuredAt: number): number {
     const { interval } = this.#options;
-    const owed = this.#side === "client" ? interval * (1 - EARLY) : interval;
+    const owed = this.#side === "client" ? Math.ceil(interval * (1 - EARLY)) : interval;
     const early = Math.max(
       measuredAt + MEASURED_FOR * interval,
-      this.#lastSent + interval * (1 - TO_MEASURE),
+      this.#lastSent + Math.ceil(interval * (1 - TO_MEASURE)),
     );
     return Math.min(this.#lastSent + owed, early);
   }
