@@ -145,6 +145,7 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
     this.#host.onRead(rest - start);
     if (machine.holdup !== undefined) this.#hold(machine.holdup);
     // A sign of life is all that there is to say: it need not wait for more, and the next one is far.
+    if (machine.answers) this.link.wake();
     const beats = machine.stirred && machine.beats;
     if (beats) this.link.wake(true);
     if (machine.stirred && !beats) this.flush();

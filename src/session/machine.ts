@@ -36,6 +36,8 @@ export class SessionMachine implements FrameHandler {
   shared = false;
   /** Whether what `receive` took last may have given `fill` something to write; mostly it has not. */
   stirred = false;
+  /** Whether there is something to write for calls of which `receive` took frames last. */
+  answers = false;
   #receiving = false;
   readonly #settings: MachineSettings;
   readonly #host: MachineHost;
@@ -135,6 +137,7 @@ export class SessionMachine implements FrameHandler {
     this.#now = now;
     this.shared = false;
     this.stirred = false;
+    this.answers = false;
     if (this.#phase === "closed") return end;
     this.#receiving = true;
     let at = start;
@@ -152,6 +155,7 @@ export class SessionMachine implements FrameHandler {
     if (this.#exchange.grantDue || this.#acks.due) this.#wantAck();
     this.#intake.left(end - at, at !== start, now);
     this.#heardAt = Math.floor(this.#intake.heardAt(now));
+    if (this.answers) this.answers = this.#exchange.hasOutput;
     return at;
   }
 
@@ -324,20 +328,11 @@ export class SessionMachine implements FrameHandler {
         return this.#end(code, reason, "remote", undefined, { accepted: recvSeq });
       }
     }
-    this.stirred = true;
     if (type < FrameType.MSG) return this.#controlFrame(type, aux, buffer, start, end);
+    this.answers = true;
     // What is left is of a call, or may be ignored.
-    if (this.#exchange.calls.frame(type, flags, aux, id, buffer, start, end, this.#now)) {
-      this.shared = true;
-    }
-  }
-
-  #controlFrame(type: number, aux: number, buffer: Bytes, start: number, end: number): void {
-    if (type <= FrameType.REJECT) {
-      throw new ProtocolError("PROTOCOL", `Cannot take frame of type ${type} in an open session`);
-    }
-    this.#control.frame(type, aux, buffer, start, end, this.#now);
-    if (this.#control.leaving) this.#exchange.calls.caller.hold();
+    const { calls } = this.#exchange;
+    if (calls.frame(type, flags, aux, id, buffer, start, end, this.#now)) this.shared = true;
   }
 
   onMessages(buffer: Bytes, start: number, end: number): number {
@@ -345,6 +340,15 @@ export class SessionMachine implements FrameHandler {
     const next = this.#exchange.messages(buffer, start, end, this.#acks, this.#now);
     if (next > start) this.shared = true;
     return next;
+  }
+
+  #controlFrame(type: number, aux: number, buffer: Bytes, start: number, end: number): void {
+    this.stirred = true;
+    if (type <= FrameType.REJECT) {
+      throw new ProtocolError("PROTOCOL", `Cannot take frame of type ${type} in an open session`);
+    }
+    this.#control.frame(type, aux, buffer, start, end, this.#now);
+    if (this.#control.leaving) this.#exchange.calls.caller.hold();
   }
 
   #wantAck(): void {
