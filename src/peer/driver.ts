@@ -140,7 +140,7 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
   received(buffer: Bytes, start: number, end: number): number {
     const { machine } = this;
     const now = this.#clock.now();
-    this.#wholeAt = Math.floor(now);
+    if (!this.link.bytes) this.#wholeAt = Math.floor(now);
     const rest = machine.receive(buffer, start, end, now);
     this.#host.onRead(rest - start);
     if (machine.holdup !== undefined) this.#hold(machine.holdup);

@@ -11,7 +11,6 @@
 import type { OutBuffer } from "../base/out_buffer.ts";
 import type { Bytes } from "../base/types.ts";
 import { sameLimits, type WireLimits } from "../wire/handshake.ts";
-import type { Acks } from "./acks.ts";
 import { CallMachine } from "./call_machine.ts";
 import type { Cast } from "./cast.ts";
 import type { CreditPorts } from "./control_frames.ts";
@@ -59,31 +58,9 @@ export class Exchange implements CreditPorts {
     return this.#host.messages > 0 || (this.#calls?.hasOutput ?? this.#host.requests > 0);
   }
 
-  /** Whether a grant should be told now. */
-  get grantDue(): boolean {
-    return this.#incoming?.due ?? false;
-  }
-
-  /** Takes a MSG frame; tells whether a view of it was given away. @throws {ProtocolError} */
-  message(flags: number, seq: number, buffer: Bytes, start: number, end: number): boolean {
-    this.#incoming ??= new MessageReader(this.#host, this.#settings.limits);
-    return this.#incoming.frame(flags, seq, buffer, start, end);
-  }
-
-  /** Takes plain messages, see `MessageReader.run`. */
-  messages(buffer: Bytes, start: number, end: number, acks: Acks, now: number): number {
-    this.#incoming ??= new MessageReader(this.#host, this.#settings.limits);
-    return this.#incoming.run(buffer, start, end, acks, now);
-  }
-
-  /** Takes a SKIP in the place of a fragment of a message. */
-  skip(): void {
-    this.#incoming?.skip();
-  }
-
-  /** The application is through with messages that cost so much. */
-  consumed(cost: number): void {
-    this.#incoming?.consumed(cost);
+  /** What takes messages. */
+  get incoming(): MessageReader {
+    return this.#incoming ??= new MessageReader(this.#host, this.#settings.limits);
   }
 
   /** Writes what may go. */

@@ -4,6 +4,7 @@
  * A pause in reading is our own doing: neither the frame's deadline nor the other end's silence goes on
  * meanwhile.
  */
+import { ProtocolError } from "../base/errors.ts";
 import { Flag, FrameType } from "../wire/constants.ts";
 import { type Holdup, RateLimit, type Rates } from "./rate.ts";
 
@@ -26,6 +27,13 @@ export class Intake {
   /** Whether there are rates. */
   get limited(): boolean {
     return this.#rate !== undefined;
+  }
+
+  /** The error of a frame that is not whole in time. */
+  get late(): ProtocolError {
+    const reason =
+      `Cannot wait for the rest of a frame as it must come within ${this.#frameTimeout} ms`;
+    return new ProtocolError("BAD_FRAME", reason);
   }
 
   /** Until when the other end cannot be heard, if that is later than now. */

@@ -27,6 +27,7 @@ import { Exchange } from "./exchange.ts";
 import { Handshake } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Intake } from "./intake.ts";
+import type { MessageReader } from "./message_reader.ts";
 import { endInWords, foreignError, linkError } from "./link_error.ts";
 import type { Holdup } from "./rate.ts";
 
@@ -53,10 +54,11 @@ export class SessionMachine implements FrameHandler {
   readonly #counted: Intake | undefined;
   /** What flows once the session is open. */
   readonly #exchange: Exchange;
+  /** What takes its messages, once there are any. */
+  #incoming: MessageReader | undefined;
   #phase: "handshake" | "open" | "closed" = "handshake";
   #farewell: ((out: OutBuffer) => void) | undefined;
-  // In a field that begins as `undefined` the engine would make an object of each fraction.
-  #now = NaN;
+  #now = NaN; // A field that begins as `undefined` would take an object for each fraction.
   /** When bytes came and went last, in whole ms, and whether some are still being written. */
   #heardAt = 0;
   #wroteAt = 0;
@@ -152,7 +154,7 @@ export class SessionMachine implements FrameHandler {
     this.#receiving = false;
     if (this.#ended()) return end;
     // A message larger than the window goes on only if its pieces are granted again.
-    if (this.#exchange.grantDue || this.#acks.due) this.#wantAck();
+    if (this.#incoming?.due || this.#acks.due) this.#wantAck();
     this.#intake.left(end - at, at !== start, now);
     this.#heardAt = Math.floor(this.#intake.heardAt(now));
     if (this.answers) this.answers = this.#exchange.hasOutput;
@@ -185,9 +187,9 @@ export class SessionMachine implements FrameHandler {
 
   /** The application is through with messages that cost so much; tells whether that is to be told. */
   consumed(cost: number): boolean {
-    this.#exchange.consumed(cost);
+    this.#incoming?.consumed(cost);
     // Of what is consumed while it is received the other end is told once.
-    if (this.#receiving || !this.#exchange.grantDue) return false;
+    if (this.#receiving || !this.#incoming?.due) return false;
     this.#wantAck();
     return true;
   }
@@ -197,10 +199,7 @@ export class SessionMachine implements FrameHandler {
     return this.#control.ping();
   }
 
-  /**
-   * Says that this end will close, and asks the other one to come back after `retryAfter` ms. The PONG
-   * that answers this number or a later one shows that it knows.
-   */
+  /** Says that this end will close. The PONG that answers this number or a later one shows that it is known. */
   goaway(retryAfter: number, reason: string): number {
     return this.#control.goaway(retryAfter, reason);
   }
@@ -273,7 +272,7 @@ export class SessionMachine implements FrameHandler {
   /** Does what is due at `now`. Early or repeated calls do nothing. */
   handleTimeout(now: number): void {
     this.#now = now;
-    const { writeTimeout, handshakeTimeout, frameTimeout } = this.#settings;
+    const { writeTimeout, handshakeTimeout } = this.#settings;
     if (now >= this.#writeAt) {
       this.#writing = false;
       // Whoever takes no bytes would not take a farewell either.
@@ -287,11 +286,7 @@ export class SessionMachine implements FrameHandler {
       this.#handshake.refuse("HANDSHAKE_TIMEOUT", reason);
       return this.#end("HANDSHAKE_TIMEOUT", reason, "remote");
     }
-    if (now >= this.#intake.frameAt) {
-      const reason =
-        `Cannot wait for the rest of a frame as it must come within ${frameTimeout} ms`;
-      return this.violated(new ProtocolError("BAD_FRAME", reason));
-    }
+    if (now >= this.#intake.frameAt) return this.violated(this.#intake.late);
     this.#control.tick(now);
     const beat = this.#informed;
     const action = beat?.handleTimeout(now, this.#control.measuredAt);
@@ -316,11 +311,12 @@ export class SessionMachine implements FrameHandler {
     this.#counted?.frame(type, flags, this.#now);
     switch (type) {
       case FrameType.MSG:
-        if (this.#exchange.message(flags, seq, buffer, start, end)) this.shared = true;
+        this.#incoming ??= this.#exchange.incoming;
+        if (this.#incoming.frame(flags, seq, buffer, start, end)) this.shared = true;
         return;
       case FrameType.SKIP:
         decodeSkip(start, end);
-        if (id === 0) this.#exchange.skip();
+        if (id === 0) this.#incoming?.skip();
         return;
       case FrameType.CLOSE: {
         const { code, reason, recvSeq } = control.decodeClose(aux, buffer, start, end);
@@ -337,7 +333,8 @@ export class SessionMachine implements FrameHandler {
 
   onMessages(buffer: Bytes, start: number, end: number): number {
     if (this.#phase !== "open" || this.#counted !== undefined) return start;
-    const next = this.#exchange.messages(buffer, start, end, this.#acks, this.#now);
+    this.#incoming ??= this.#exchange.incoming;
+    const next = this.#incoming.run(buffer, start, end, this.#acks, this.#now);
     if (next > start) this.shared = true;
     return next;
   }
