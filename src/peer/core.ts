@@ -98,11 +98,19 @@ export class PeerCore extends PeerParts implements DriverHost {
     return answer;
   }
 
-  /** Sends a message for many at once; `false` where it would have to wait, so that it must be queued. */
-  cast(cast: Cast, now: number): boolean {
-    if (this.state !== "open" || this.#driver?.cast(cast, now) !== true) return false;
-    this.counters.messagesOut++;
-    return true;
+  /**
+   * The frame of a message for many, which has to be given to `write` in this turn; `undefined` where it
+   * would have to wait, so that it must be queued.
+   */
+  cast(cast: Cast, now: number): Bytes | undefined {
+    const frame = this.state === "open" ? this.#driver?.cast(cast, now) : undefined;
+    if (frame !== undefined) this.counters.messagesOut++;
+    return frame;
+  }
+
+  /** Writes what `cast` gave. */
+  write(frame: Bytes): void {
+    this.#driver?.link.write(frame);
   }
 
   // ── links ──

@@ -99,15 +99,15 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
     this.#arm();
   }
 
-  /** Sends a message for many at once; `false`: it has to wait, so it has to be queued. */
-  cast(cast: Cast, now: number): boolean {
+  /** The frame of a message for many, which has to be written in this turn; `undefined`: it must be queued. */
+  cast(cast: Cast, now: number): Bytes | undefined {
     const { link } = this;
-    if (!link.free) return false;
+    if (!link.free) return undefined;
     const frame = this.machine.cast(cast, now);
-    if (frame === undefined) return false;
-    link.write(frame);
+    if (frame === undefined) return undefined;
+    link.hold();
     this.#rearm(now);
-    return true;
+    return frame;
   }
 
   /** The application is through with messages that cost so much. */

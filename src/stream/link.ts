@@ -70,7 +70,9 @@ export interface Link {
   start(sink: LinkSink): void;
   /** Whether nothing is being written, and nobody has said that there is output. */
   readonly free: boolean;
-  /** Writes this at once; where messages flow, as one. Only while `free`. */
+  /** Keeps all else from being written until `write`, which has to follow in this turn. Only while `free`. */
+  hold(): void;
+  /** Writes this at once; where messages flow, as one. Only after `hold`. */
   write(bytes: Bytes): void;
   /** Says that there is output. `alone`: nothing will be added to it in this turn. */
   wake(alone?: boolean): void;

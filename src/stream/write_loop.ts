@@ -65,10 +65,15 @@ export abstract class BaseWriteLoop {
     return this.#state === "idle";
   }
 
-  /** Writes this now, and then what there is. Only while `free`. */
-  write(bytes: Uint8Array): void {
+  /** Keeps all else from being written until `write`, which has to follow in this turn. Only while `free`. */
+  hold(): void {
     this.#state = "writing";
-    this.#woken = false;
+  }
+
+  /** Writes this now, and then what there is. Only while `free`, or after `hold`. */
+  write(bytes: Uint8Array): void {
+    if (this.#stopped()) return;
+    this.#state = "writing";
     this.#writeNow(bytes);
   }
 

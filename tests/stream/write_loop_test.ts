@@ -58,6 +58,26 @@ Deno.test("WriteLoop.write() is followed by what came meanwhile, and by who wait
   assertEquals([conn.written, idle, loop.free], [["first", "second"], true, true]);
 });
 
+Deno.test("WriteLoop.hold() lets nothing go before what it is for", async () => {
+  const { conn, loop, texts } = makeLoop();
+  loop.hold();
+  assertEquals(loop.free, false);
+  texts.push("second");
+  loop.wake();
+  loop.write(bytes("first"));
+  await settle();
+  assertEquals([conn.written, loop.free], [["first", "second"], true]);
+});
+
+Deno.test("WriteLoop.write() after a stop writes nothing", async () => {
+  const { conn, loop, log } = makeLoop();
+  loop.hold();
+  loop.stop();
+  loop.write(bytes("x"));
+  await settle();
+  assertEquals([conn.written, log, loop.free], [[], [], false]);
+});
+
 Deno.test("WriteLoop that has been woken is not free", async () => {
   const { conn, loop, texts } = makeLoop();
   texts.push("x");
