@@ -80,7 +80,7 @@ export class OutgoingCalls implements CallHost {
   readonly #unchecked = new Set<OutgoingCall>();
   #uncheckedBytes = 0;
   /** Calls whose answer is still being checked. The session has forgotten them. */
-  readonly #answered = new Set<OutgoingCall>();
+  #answered: Set<OutgoingCall> | undefined;
   #now: number | undefined;
   readonly #forgetNow = () => {
     this.#now = undefined;
@@ -204,13 +204,13 @@ export class OutgoingCalls implements CallHost {
   /** The caller knows the fate of its call. */
   forget(call: OutgoingCall): void {
     this.#size--;
-    if (this.#answered.size > 0) this.#answered.delete(call);
+    this.#answered?.delete(call);
     this.#host.settled();
   }
 
   /** An answer has come, and its check takes time. */
   checking(call: OutgoingCall): void {
-    this.#answered.add(call);
+    (this.#answered ??= new Set()).add(call);
   }
 
   /** A call's deadline has come nearer. */
@@ -247,7 +247,10 @@ export class OutgoingCalls implements CallHost {
 
   /** When the caller gives up. */
   #deadline({ deadline = Infinity, parent }: CallOptions, timeout: number): number {
-    const limit = timeout === Infinity ? Infinity : this.now() + Math.min(timeout, LONGEST);
+    // A whole number is no object of its own, and rounded up never early.
+    const limit = timeout === Infinity
+      ? Infinity
+      : Math.ceil(this.now() + Math.min(timeout, LONGEST));
     return Math.min(limit, deadline, parent?.deadline ?? Infinity);
   }
 
@@ -330,7 +333,7 @@ export class OutgoingCalls implements CallHost {
       ...this.lane.calls,
       ...this.#unchecked,
       ...this.machine()?.caller.written ?? [],
-      ...this.#answered,
+      ...this.#answered ?? [],
     ];
     return calls.filter((call) => call instanceof OutgoingCall).filter(({ over }) => !over);
   }

@@ -280,7 +280,7 @@ export class Callee {
     const { streamBytes, maxMessage, maxStreams } = this.#local;
     const { method, metadata, deadline } = request;
     const flow = upload ? new ReceiveFlow(id, streamBytes, maxMessage) : undefined;
-    const deadlineAt = deadline === 0 ? Infinity : now + deadline;
+    const deadlineAt = deadline === 0 ? Infinity : Math.ceil(now + deadline);
     const call = this.#events.newCall(
       this.#machine,
       id,
