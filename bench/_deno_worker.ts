@@ -7,6 +7,7 @@ import { work } from "./_worker.ts";
 
 const CONTESTANTS: Readonly<Record<string, () => Promise<Contestant>>> = {
   raw: async () => (await import("./contestants/raw.ts")).raw,
+  rawBeating: async () => (await import("./contestants/raw.ts")).rawBeating,
   vnet: async () => (await import("./contestants/vnet.ts")).vnet,
   vnetAsync: async () => (await import("./contestants/vnet.ts")).vnetAsync,
   frames: async () => (await import("./contestants/frames.ts")).frames,

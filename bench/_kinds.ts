@@ -17,6 +17,8 @@ export interface Kind {
   readonly role: "raw" | "vnet" | "variant" | "peer";
   /** The checkout that it is taken from. @default this one */
   readonly root?: string;
+  /** What else the engine is told, of a contestant on Deno. */
+  readonly engine?: string;
 }
 
 /** Those that take part as the flags say; another version of what is judged stands right after it. */
@@ -31,6 +33,19 @@ export function takingPart(kinds: readonly Kind[]): Kind[] {
 
 export const RAW: Kind = { label: "raw Deno.Conn", name: "raw", runtime: "deno", role: "raw" };
 export const VNET: Kind = { label: "vnet", name: "vnet", runtime: "deno", role: "vnet" };
+/** The engine keeps less room for young objects: as fits a server that mostly waits. */
+export const VNET_LEAN: Kind = {
+  ...VNET,
+  label: "vnet, --max-semi-space-size=4",
+  role: "variant",
+  engine: "--max-semi-space-size=4",
+};
+export const RAW_BEATING: Kind = {
+  label: "raw, a byte and back each 10 s",
+  name: "rawBeating",
+  runtime: "deno",
+  role: "variant",
+};
 export const FRAMES: Kind = {
   label: "vnet, frames alone",
   name: "frames",

@@ -176,11 +176,12 @@ function onCore(command: readonly string[], core: number | undefined): readonly 
   return core === undefined ? command : ["taskset", "-c", String(core), ...command];
 }
 
-async function commandOf({ name, runtime, root }: Kind): Promise<string[]> {
+async function commandOf({ name, runtime, root, engine }: Kind): Promise<string[]> {
   if (runtime === "node") return await (nodeCommand ??= makeNodeCommand());
   const allowed = ["--allow-net", "--allow-env", "--allow-sys"];
   const program = `${root === undefined ? HERE : `${root}/bench`}/_deno_worker.ts`;
-  return [Deno.execPath(), "run", ...allowed, `--v8-flags=${ENGINE}`, program, name];
+  const flags = engine === undefined ? ENGINE : `${ENGINE},${engine}`;
+  return [Deno.execPath(), "run", ...allowed, `--v8-flags=${flags}`, program, name];
 }
 
 let nodeCommand: Promise<string[]> | undefined;

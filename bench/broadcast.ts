@@ -1,7 +1,7 @@
 /**
  * Broadcasts to many connections: server and clients are two processes, both pinned to one core where the
- * system allows it, which shows what a delivery costs; and each to a core of its own. The limits that the
- * goals come from were measured in the second way, so they are judged by that.
+ * system allows it, so that the sum of their work counts; and each to a core of its own, where the slower
+ * of them counts.
  *
  * A broadcast begins when all have got the one before, so none can be held together with another; and
  * once more with several to be heard of at a time, as when many talk in a room.
@@ -55,14 +55,14 @@ async function measureAll(place: Place): Promise<void> {
     const all = await compare(title, pairs, (pair) => measure(pair, atOnce));
     tables.push(rateTable(title, all, { unit: "deliveries", clients: "clients" }));
     // There is no goal for several at a time: it says "more when they coalesce".
-    if (place === AWAKE && atOnce === 1) judge(all);
+    if (atOnce === 1) judge(place, all);
   }
 }
 
-function judge(all: readonly Measured<Rated>[]): void {
+function judge(place: Place, all: readonly Measured<Rated>[]): void {
   const { raw, vnet, peer } = rivals(all, rateOf);
   goals.push({
-    name: "deliveries ÷ raw",
+    name: `${place.name}: deliveries ÷ raw`,
     value: ratio(vnet, raw, rateOf),
     floor: 0.85,
     stretch: 1,
@@ -70,7 +70,7 @@ function judge(all: readonly Measured<Rated>[]): void {
   });
   if (peer === undefined) return;
   goals.push({
-    name: `deliveries ÷ best peer (${peer.kind.label})`,
+    name: `${place.name}: deliveries ÷ best peer (${peer.kind.label})`,
     value: ratio(vnet, peer, rateOf),
     floor: 1.05,
     stretch: 1.25,

