@@ -31,7 +31,7 @@ import type {
 } from "./owner.ts";
 import type { AnyPeer } from "./peer.ts";
 import type { PeerLog } from "./peer_log.ts";
-import { SendQueue, type SendQueueHost } from "./send_queue.ts";
+import { type OpenLink, SendQueue, type SendQueueHost } from "./send_queue.ts";
 import { Sender, type SenderHost } from "./sender.ts";
 import type { Counters } from "./stats.ts";
 
@@ -205,8 +205,8 @@ export abstract class PeerParts
     return this.driver?.link.inFlight ?? 0;
   }
 
-  open(): boolean {
-    return this.state === "open";
+  openLink(): OpenLink | undefined {
+    return this.state === "open" ? this.driver?.link : undefined;
   }
 
   wake(): void {

@@ -13,6 +13,7 @@ import { RESOLVED } from "../base/resolved.ts";
 import { startWait } from "../base/wait.ts";
 import { type ByteBudget, Outbox } from "../session/outbox.ts";
 import type { Receipt, ReceiptFailure } from "../session/receipts.ts";
+import type { Link } from "../stream/link.ts";
 import { checkName } from "./names.ts";
 import { demandOverflow, type Overflow, type SessionSettings } from "./options.ts";
 import type { DropPolicy, SendOptions } from "./owner.ts";
@@ -29,12 +30,10 @@ export interface SendQueueHost {
   nextOrder(): number;
   /** Bytes handed to the network and not yet taken by it. */
   inFlight(): number;
-  /** Whether there is an open link. */
-  open(): boolean;
+  /** The link, if it is open. */
+  openLink(): OpenLink | undefined;
   /** Why nothing may be sent now. */
   sendRefusal(): VnetError | undefined;
-  /** Says that there is output. */
-  wake(): void;
   /** Messages were dropped. */
   dropped(frames: number, bytes: number, policy: DropPolicy): void;
   /** A limit was met, for the first time since there was room. */
@@ -46,6 +45,9 @@ export interface SendQueueHost {
   tooSlow(reason: string): void;
 }
 
+/** What a queue needs of a link. */
+export type OpenLink = Pick<Link, "inFlight" | "wake">;
+
 /** What became of a message, or why it was not accepted. */
 type Outcome = "accepted" | "dropped" | VnetError;
 
@@ -54,6 +56,10 @@ export class SendQueue {
   /** What waits. */
   readonly outbox: Outbox;
   readonly #host: SendQueueHost;
+  /** What the settings say of each message. */
+  readonly #waits: boolean;
+  readonly #maxMessage: number;
+  readonly #highWaterMark: number;
   #ready: PromiseWithResolvers<void> | undefined;
   #full = false;
   /** Messages that were dropped since there was no room; `undefined`: there is some. */
@@ -61,8 +67,12 @@ export class SendQueue {
   #drops: Map<DropPolicy, { frames: number; bytes: number }> | undefined;
 
   constructor(host: SendQueueHost) {
+    const { queue, limits } = host.settings;
     this.#host = host;
-    this.outbox = new Outbox(host.settings.limits.maxQueuedBytes, host.budget);
+    this.#waits = queue.overflow === "wait";
+    this.#maxMessage = limits.maxMessageLength;
+    this.#highWaterMark = queue.highWaterMark;
+    this.outbox = new Outbox(limits.maxQueuedBytes, host.budget);
   }
 
   /** What waits, and what is being written. */
@@ -86,11 +96,11 @@ export class SendQueue {
   /** What nearly all messages need, and no more; `false`: it was not accepted, or is not for this. */
   #sendPlain(payload: Uint8Array): boolean {
     const host = this.#host;
-    const { queue, limits } = host.settings;
-    if (queue.overflow !== "wait" || payload.length > limits.maxMessageLength) return false;
-    if (!host.open() && host.sendRefusal() !== undefined) return false;
+    if (!this.#waits || payload.length > this.#maxMessage) return false;
+    const link = host.openLink();
+    if (link === undefined && host.sendRefusal() !== undefined) return false;
     if (!this.outbox.pushPlain(payload, host.nextOrder())) return false;
-    this.#accepted();
+    this.#accepted(link);
     return true;
   }
 
@@ -115,7 +125,7 @@ export class SendQueue {
     receipt?: Receipt,
   ): "sent" | "queued" | "full" {
     const { overflow = this.#host.settings.queue.overflow } = options;
-    const clear = this.#host.open() && this.#ready === undefined;
+    const clear = this.#host.openLink() !== undefined && this.#ready === undefined;
     const outcome = this.#accept(payload, options, overflow, receipt);
     if (outcome === "accepted") return clear ? "sent" : "queued";
     if (outcome === "dropped" || isFull(outcome)) return "full";
@@ -191,18 +201,18 @@ export class SendQueue {
     const replaced = key === undefined ? undefined : this.outbox.replace(key, topic, payload, how);
     if (replaced === undefined) this.outbox.push(topic, payload, host.nextOrder(), how);
     else this.#countDrop(replaced, "key");
-    this.#accepted();
+    this.#accepted(host.openLink());
     return "accepted";
   }
 
   /** One more waits. */
-  #accepted(): void {
-    const host = this.#host;
-    if (this.#ready === undefined && this.#bytes() >= host.settings.queue.highWaterMark) {
+  #accepted(link: OpenLink | undefined): void {
+    const bytes = this.outbox.bytes + (link?.inFlight ?? 0);
+    if (this.#ready === undefined && bytes >= this.#highWaterMark) {
       this.#ready = Promise.withResolvers<void>();
       handled(this.#ready.promise);
     }
-    if (host.open()) host.wake();
+    link?.wake();
   }
 
   /** There is no room: makes some, or says what becomes of the message. */

@@ -28,15 +28,26 @@ export interface SenderHost {
 export class Sender {
   readonly #host: SenderHost;
   readonly #checks: InOrder;
+  readonly #queue: SendQueue;
+  /** Gives the bytes of a message without options, where nobody intercepts or checks it: most are so. */
+  readonly #encode: ((value: unknown) => Uint8Array) | undefined;
 
   constructor(host: SenderHost) {
     this.#host = host;
     this.#checks = new InOrder(host.maxWaiting);
+    this.#queue = host.queue;
+    const body = host.serializer.remote.message("");
+    const direct = host.interception.send === undefined && body?.check === undefined;
+    this.#encode = direct ? body?.encode : undefined;
   }
 
   send(body: unknown, options?: SendOptions): Promise<void> {
+    const encode = this.#encode;
     const { send } = this.#host.interception;
     try {
+      if (options === undefined && encode !== undefined && this.#checks.idle) {
+        return this.#queue.sendBytes(encode(body));
+      }
       return send === undefined ? this.#send(body, options) : this.#pass(send, body, options);
     } catch (error) {
       return Promise.reject(error);
