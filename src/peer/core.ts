@@ -245,6 +245,10 @@ export class PeerCore extends PeerParts implements DriverHost {
     return false;
   }
 
+  look(): number {
+    return this.counters.messagesIn ^ this.unread;
+  }
+
   onRead(bytes: number): void {
     this.counters.bytesIn += bytes;
   }

@@ -28,6 +28,8 @@ const NOTHING: Bytes = new Uint8Array(0);
 
 /** Whom a driver tells, and whose backlog its machine writes. */
 export interface DriverHost extends MachineHost, LifeEvents {
+  /** Looks at what a message will need. Changes nothing; what it gives means nothing. */
+  look(): number;
   /** So many bytes were received and understood as far as that goes. */
   onRead(bytes: number): void;
   /** So many bytes were written. */
@@ -151,6 +153,10 @@ export class SessionDriver extends Alarm implements LinkSink, LifeEvents, Credit
     if (machine.stirred && !beats) this.flush();
     else this.#rearm(now);
     return rest;
+  }
+
+  look(): number {
+    return this.machine.look() ^ this.#host.look() ^ this.at;
   }
 
   nextOutput(): OutBuffer | undefined {

@@ -86,6 +86,11 @@ export abstract class PeerParts
     return this.#queue?.queued ?? { bytes: this.inFlight(), frames: 0 };
   }
 
+  /** Messages that wait for the application. */
+  get unread(): number {
+    return this.#inbox?.size ?? 0;
+  }
+
   /** Resolves when there is room for more. */
   get ready(): Promise<void> {
     return this.#queue?.ready ?? RESOLVED;

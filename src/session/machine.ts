@@ -134,6 +134,11 @@ export class SessionMachine implements FrameHandler {
     this.#end(code, reason, "local");
   }
 
+  /** Looks at what `receive` will need. Changes nothing; what it gives means nothing. */
+  look(): number {
+    return this.wanted ^ this.#intake.frameAt ^ this.#acks.count ^ (this.#incoming?.room ?? 0);
+  }
+
   /** Takes what arrived; returns where the first byte is that was not consumed. */
   receive(buffer: Bytes, start: number, end: number, now: number): number {
     this.#now = now;
@@ -163,8 +168,7 @@ export class SessionMachine implements FrameHandler {
 
   /** The link has ended: cleanly where there is no error. `partial`: in the middle of a frame. */
   linkEnded(error: unknown, partial: boolean): void {
-    const reason = endInWords(error, this.#phase === "open");
-    this.#end("LINK_LOST", reason, "network", linkError(error, partial));
+    this.#end("LINK_LOST", endInWords(error, this.open), "network", linkError(error, partial));
   }
 
   /** Ends the session as the other end broke the protocol; `seen`: what came last. */
@@ -360,8 +364,7 @@ export class SessionMachine implements FrameHandler {
       case "hello":
         return this.#host.onHello(frame.hello);
       case "welcome":
-        // At once, so that the server knows that the WELCOME arrived.
-        this.#wantAck();
+        this.#wantAck(); // At once, so that the server knows that the WELCOME arrived.
         return this.#begin(frame.welcome.limits, frame.welcome);
       case "reject": {
         const { code, reason, retryAfter } = frame.reject;

@@ -18,7 +18,10 @@ import { ByteQueue } from "../base/byte_queue.ts";
 import { ProtocolError } from "../base/errors.ts";
 import { OutBuffer } from "../base/out_buffer.ts";
 import { cutTransport } from "./cut.ts";
+import { type EndedRead, ReadTurn } from "./read_turn.ts";
 import { BaseWriteLoop } from "./write_loop.ts";
+
+const reads = new ReadTurn();
 
 /** What a link drives. */
 export interface LinkSink {
@@ -26,6 +29,8 @@ export interface LinkSink {
   readonly wanted: number;
   /** Takes `buffer[start, end)`; returns where the first byte is that was not consumed. */
   received(buffer: Bytes, start: number, end: number): number;
+  /** Looks at what `received` will need. Changes nothing; what it gives means nothing. */
+  look(): number;
   /** Whether it has given away a view of what it received last. */
   readonly shared: boolean;
   /** What to wait for before the next read; it resolves at the end as well. */
@@ -160,6 +165,10 @@ abstract class BaseLink extends BaseWriteLoop implements Link {
   /** Ends this direction only; gives `false` where that is not possible. */
   protected abstract halfClose(): Promise<boolean>;
 
+  protected get sink(): LinkSink | undefined {
+    return this.#sink;
+  }
+
   protected get closed(): boolean {
     return this.#closed;
   }
@@ -179,13 +188,12 @@ abstract class BaseLink extends BaseWriteLoop implements Link {
   }
 }
 
-class ByteLink extends BaseLink {
+class ByteLink extends BaseLink implements EndedRead {
   readonly bytes = true;
   readonly #transport: ByteTransport;
   readonly #queue = new ByteQueue();
   /** The slab of which somebody has a view. */
   #shared: Bytes | undefined;
-  #took: ((count: number | null) => void) | undefined;
 
   constructor(transport: ByteTransport) {
     super(transport);
@@ -220,8 +228,13 @@ class ByteLink extends BaseLink {
 
   /** An async loop would keep, and touch, more objects for each read of a thousand links. */
   protected read(sink: LinkSink): void {
-    this.#took = (count) => this.#take(count, sink);
+    reads.join();
     this.#next(sink);
+  }
+
+  protected override readEnded(error: unknown, partial: boolean): void {
+    reads.leave();
+    super.readEnded(error, partial);
   }
 
   #next(sink: LinkSink): void {
@@ -232,11 +245,26 @@ class ByteLink extends BaseLink {
     }
   }
 
-  #take(count: number | null, sink: LinkSink): void {
-    const queue = this.#queue;
-    if (count === null || this.closed) return this.readEnded(undefined, queue.length > 0);
+  readonly #took = (count: number | null): void => {
+    if (count === null || this.closed) return this.readEnded(undefined, this.#queue.length > 0);
     try {
-      queue.fill(count);
+      this.#queue.fill(count);
+    } catch (error) {
+      return this.#failed(error);
+    }
+    reads.add(this);
+  };
+
+  look(): number {
+    const { buffer, start } = this.#queue;
+    return (buffer[start] ?? 0) ^ (this.sink?.look() ?? 0);
+  }
+
+  handle(): void {
+    const { sink } = this;
+    if (sink === undefined || this.closed) return this.readEnded(undefined, false);
+    const queue = this.#queue;
+    try {
       this.beginTurn();
       queue.start = sink.received(queue.buffer, queue.start, queue.end);
       if (sink.shared) this.#shared = queue.buffer;
