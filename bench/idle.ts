@@ -25,11 +25,13 @@ import {
 import { Pair, twoCores } from "./_processes.ts";
 import { progress, progressEnds } from "./_progress.ts";
 import { type Goal, show, type Table } from "./_report.ts";
-import { rounds, scaled, smoke } from "./_settings.ts";
+import { rounds as wantedRounds, scaled, smoke } from "./_settings.ts";
 
 const COUNTS = smoke ? [50] : [1_000, 5_000, 10_000];
 /** The count of which most is asked. */
 const MOST = COUNTS.at(-1) ?? 0;
+/** Memory differs little from round to round, and each takes long. */
+const rounds = Math.min(wantedRounds, 3);
 /** How long, in ms, nothing happens before memory is looked at. */
 const QUIET = scaled(2_000, 100);
 /** And where there are heartbeats: longer than their interval. */
