@@ -10,7 +10,7 @@
  */
 import type { Timed } from "../base/deadlines.ts";
 import type { Clock, WaitOptions } from "../base/types.ts";
-import { DeadlineTimer } from "../peer/deadline_timer.ts";
+import { DeadlineTimer } from "./deadline_timer.ts";
 import { systemClock } from "./clock.ts";
 
 /** Where time comes from. */
